@@ -1,0 +1,1 @@
+"""The embedded store: SQLite, many processes on one machine."""
