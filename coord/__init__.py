@@ -1,8 +1,11 @@
 """The public names of coord, and nothing else.
 
-Owns the table of what users import from `coord`. Holds no logic and imports nothing before a name is asked for, so that
-`import coord` stays within 100 ms and loads no client library; `tests/architecture/test_exports.py` keeps both.
+Owns the table of what users import from `coord`. Holds no logic and imports nothing before a name
+is asked for, so that `import coord` stays within 100 ms and loads no client library;
+`tests/architecture/test_exports.py` keeps both.
 """
+
+from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -10,46 +13,78 @@ from typing import TYPE_CHECKING
 from coord._version import __version__
 
 if TYPE_CHECKING:  # the same table once more, for type checkers and editors
-    from coord.config import Timing
-    from coord.errors import CoordError, LeadershipLost
+    from coord.config import Role, Timing
+    from coord.errors import (
+        Certainty,
+        ConfigError,
+        CoordError,
+        DuplicateMember,
+        Fenced,
+        ForkedProcess,
+        InternalError,
+        LeadershipLost,
+        MissingExtra,
+        NotElected,
+        SessionLost,
+        ShapeConflict,
+        StoreConflict,
+        StoreError,
+        StoreRefused,
+        StoreUnavailable,
+        UsageError,
+    )
     from coord.fencing import SqlFence
-    from coord.model import Role
     from coord.runtime import AsyncCoordinator, Coordinator, Term
 
 __all__ = [
     "AsyncCoordinator",
+    "Certainty",
+    "ConfigError",
     "CoordError",
     "Coordinator",
+    "DuplicateMember",
+    "Fenced",
+    "ForkedProcess",
+    "InternalError",
     "LeadershipLost",
+    "MissingExtra",
+    "NotElected",
     "Role",
+    "SessionLost",
+    "ShapeConflict",
     "SqlFence",
+    "StoreConflict",
+    "StoreError",
+    "StoreRefused",
+    "StoreUnavailable",
     "Term",
     "Timing",
+    "UsageError",
     "__version__",
 ]
 
-_HOME = {
+# Where a name lives; what is not listed is one of `coord.errors`.
+_HOMES = {
     "AsyncCoordinator": "coord.runtime",
-    "CoordError": "coord.errors",
     "Coordinator": "coord.runtime",
-    "LeadershipLost": "coord.errors",
-    "Role": "coord.model",
+    "Role": "coord.config",
     "SqlFence": "coord.fencing",
     "Term": "coord.runtime",
     "Timing": "coord.config",
 }
 
+if not TYPE_CHECKING:  # or a type checker would believe that every name exists
 
-def __getattr__(name: str) -> object:
-    """Import a public name on first use; afterwards it is an ordinary attribute."""
-    home = _HOME.get(name)
-    if home is None:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    value: object = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        """Import a public name on first use; from then on it is an ordinary attribute."""
+        if name not in __all__:
+            message = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(message)
+        home = import_module(_HOMES.get(name, "coord.errors"))
+        value = getattr(home, name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(_HOME))
+    return sorted({*globals(), *__all__})

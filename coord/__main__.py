@@ -1,4 +1,4 @@
-"""`python -m coord`: the command line, for environments whose scripts are not on the PATH. Knows nothing else."""
+"""`python -m coord`: the command line, where scripts are not on the PATH. Knows nothing else."""
 
 from coord.cli import main
 

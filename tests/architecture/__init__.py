@@ -1,0 +1,1 @@
+"""Rules that no single file can keep: layers, exports, packaging, house style."""

@@ -1,0 +1,1 @@
+"""The public conformance suite, run on every store against a real server."""

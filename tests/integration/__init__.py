@@ -1,0 +1,1 @@
+"""Real processes and real stores, and the built distribution."""

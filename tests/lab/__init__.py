@@ -1,0 +1,1 @@
+"""The measuring instruments, checked against examples computed by hand."""

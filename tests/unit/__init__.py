@@ -1,0 +1,1 @@
+"""One module at a time: no servers, no processes, no sleeping."""
