@@ -90,7 +90,8 @@ class ClaimRequest(NamedTuple):
     """Take `key`, provided that nothing has changed since the view it was decided on.
 
     It wins only if the key is free, its last token is `seen_token` (0: never had one), and the
-    role's record still has `role_version`. On winning, `note` becomes the claim's note.
+    role's record still has `role_version`. On winning, `note` becomes the claim's note. A key of
+    another generation than the record's is a mistake of the caller and never wins.
     """
 
     key: ClaimKey
@@ -155,8 +156,8 @@ class Watch(Protocol):
 class Session(Protocol):
     """What lives or dies; all claims of a member hang on one.
 
-    Every method raises `SessionLost` once the store has said that the session is over, and
-    `StoreUnavailable` (with its certainty) when there was no clear answer in time.
+    Every method but `close` raises `SessionLost` once the store has said that the session is
+    over, and `StoreUnavailable` (with its certainty) when there was no clear answer in time.
     """
 
     @property
@@ -199,7 +200,10 @@ class Session(Protocol):
         ...
 
     def close(self) -> None:
-        """End the session and let go of everything it holds, as unclean. Idempotent."""
+        """End the session and let go of everything it holds, as unclean.
+
+        Idempotent, and no error on a session that is over already.
+        """
         ...
 
 
@@ -252,7 +256,9 @@ class Store(Protocol):
     def put_role(self, group: str, record: RoleRecord) -> RoleRecord:
         """Write a role record, conditional on `record.version` (0: there is none yet).
 
-        Returns it with its new version; raises `StoreConflict` when the stored one differs.
+        Returns it with its new version; raises `StoreConflict` when the stored one differs. That
+        `generation` and `token_base` never shrink is the caller's duty: tokens rest on it. When
+        the generation moves on, claims of older ones may leave the view as soon as they are free.
         """
         ...
 
