@@ -371,5 +371,26 @@ class View:
 
     @cached_property
     def memo(self) -> dict[Any, Any]:
-        """A place for values that are functions of this view alone (assignment keeps its plans)."""
+        """A place for values that are functions of this view alone (assignment keeps its plans).
+
+        They may not depend on `seq`, `expires_at_s` or `gone`: views that differ in nothing else
+        share one memo (see `with_members`).
+        """
         return {}
+
+    def with_members(self, members: Mapping[str, LiveMember]) -> View:
+        """The same revision with newer heartbeats; shares everything already computed.
+
+        For stores: `members` may differ from ours in `seq`, `expires_at_s` and `gone` only.
+        """
+        newer = View(
+            group=self.group,
+            revision=self.revision,
+            members=members,
+            claims=self.claims,
+            roles=self.roles,
+        )
+        newer.__dict__["memo"] = self.memo
+        if "by_session" in self.__dict__:
+            newer.__dict__["by_session"] = self.by_session
+        return newer
