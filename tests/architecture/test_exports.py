@@ -29,14 +29,19 @@ _LATE = [
 ]
 
 
+# Parts that users do not import from; the rest of `coord/` is public.
+_INTERNAL = {"cli", "core", "effects", "lab", "registry", "sidecar", "telemetry"}
+
+
 def _public_modules() -> list[str]:
-    """The modules and packages that stand directly in `coord/`, and the backends."""
+    """The public modules and packages that stand directly in `coord/`, and the backends."""
     found = [
         path.stem if path.suffix else path.name
         for path in sorted((ROOT / "coord").iterdir())
         if path.suffix == ".py" or (path / "__init__.py").is_file()
     ]
-    return [f"coord.{name}" for name in found if not name.startswith("_")] + backend_packages()
+    public = [name for name in found if not name.startswith("_") and name not in _INTERNAL]
+    return [f"coord.{name}" for name in public] + backend_packages()
 
 
 @pytest.mark.parametrize("name", coord.__all__)

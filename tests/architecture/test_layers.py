@@ -23,6 +23,7 @@ _VIOLATIONS = {
     "pure": ("coord/errors.py", "import threading"),
     "pure-by-detour": ("coord/core/stray.py", "import coord.clock"),
     "backends": ("backends/coord_sqlite/stray.py", "import coord.core"),
+    "no-test-tools": ("coord/clock.py", "import pytest"),
 }
 
 
@@ -69,3 +70,4 @@ def test_every_backend_stands_under_the_contracts() -> None:
     assert sorted(linter["root_packages"]) == ["coord", *backends]
     assert _CONTRACTS["no-backend"]["forbidden_modules"] == backends
     assert _CONTRACTS["backends"]["source_modules"] == backends
+    assert _CONTRACTS["no-test-tools"]["source_modules"] == ["coord", *backends]
