@@ -85,3 +85,10 @@ def test_every_decision_is_in_the_index() -> None:
     index = (folder / "README.md").read_text()
     pages: list[Path] = sorted(set(folder.glob("*.md")) - {folder / "README.md"})
     assert [page.name for page in pages if f"({page.name})" not in index] == []
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    last = (ROOT / ".ci" / "run").read_text().splitlines()[-1]
+    command = last.removeprefix("exec ")
+    assert command == "make test"
+    assert command in (ROOT / "README.md").read_text()
