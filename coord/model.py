@@ -90,8 +90,6 @@ class EndingKind(Enum):
     TENURE = "tenure"  # max_tenure was reached: somebody else's turn
 
 
-FAULTS = frozenset({EndingKind.WEDGED, EndingKind.RAISED})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
@@ -105,6 +103,8 @@ class Ending:
     kind: EndingKind
     count: int = 1
     bar_s: float = 0.0
+    barren: bool = True
+    """Whether the last of these tenures ended without any progress; only those can poison."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +130,9 @@ class Note:
         if self.poison_s:
             out["p"] = self.poison_s
         if self.endings:
-            out["e"] = [[e.member, e.kind.value, e.count, e.bar_s] for e in self.endings]
+            out["e"] = [
+                [e.member, e.kind.value, e.count, e.bar_s, int(e.barren)] for e in self.endings
+            ]
         return json.dumps(out, separators=(",", ":"))
 
     @classmethod
@@ -143,8 +145,8 @@ class Note:
             lock_delay_s=float(raw.get("l", 0.0)),
             poison_s=float(raw.get("p", 0.0)),
             endings=tuple(
-                Ending(member=m, kind=EndingKind(k), count=n, bar_s=b)
-                for m, k, n, b in raw.get("e", ())
+                Ending(member=m, kind=EndingKind(k), count=n, bar_s=b, barren=bool(barren))
+                for m, k, n, b, barren in raw.get("e", ())
             ),
         )
 

@@ -1,0 +1,333 @@
+"""Who should lead which shard: a function of the view alone.
+
+Owns quotas and the dealing of claims to members. May not know the time, this member's own name
+or any local setting: members with equal views compute equal plans, and that is why no leader is
+needed to make one. Members with unequal views disagree for a moment and stay safe, because a
+plan only says what to ask for; the store decides who holds.
+
+The rules, in the order in which they bind:
+
+* Candidates are the live members that serve the role in its recorded shape and do not drain.
+* Holders keep what is within their quota (sticky), lowest shards first; so a joiner takes 1/n
+  and a shard that does not move never pauses.
+* Preferred members are filled before the others.
+* What is free, over quota, or held by somebody who is no candidate is dealt to the members that
+  lack most: not to one that sits on another seat of the shard, nor to one that is barred, and
+  to a zone that the shard does not have yet where there is one.
+* Where capacity is short, what is held stays and the highest seats, then shards, stay free.
+
+Cost: O(claims × log members), once a view and role; the plan is kept on the view itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from coord.model import ClaimKey, LiveMember, RoleRecord, View
+
+__all__ = ["Plan", "candidates", "plan", "rank", "spread"]
+
+_MOST_MEMBERS = 4096
+
+
+@lru_cache(maxsize=_MOST_MEMBERS)
+def spread(role: str, member: str) -> int:
+    """A fixed pseudo-random number of a member in a role: ties break differently a role."""
+    digest = hashlib.blake2b(f"{role}\0{member}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Who should hold what. `owner` maps claim keys to session ids; absent keys stay free."""
+
+    owner: Mapping[ClaimKey, str]
+    moves: Mapping[str, tuple[tuple[ClaimKey, str], ...]]
+    """By present holder: the keys it should hand over, each with the session to hand it to."""
+    fresh: Mapping[str, tuple[ClaimKey, ...]]
+    """By session: the free keys it should claim."""
+    unassigned: int
+    """Free keys that nobody has capacity for (barred and poisoned ones not counted)."""
+
+
+def candidates(view: View, record: RoleRecord) -> list[LiveMember]:
+    """The members that may be given claims of this role, in the order that breaks ties."""
+    found = [
+        member
+        for member in view.members.values()
+        if member.record.roles.get(record.name) == record.shape
+        and not member.record.draining
+        and not member.gone
+    ]
+    found.sort(key=lambda m: (spread(record.name, m.record.name), m.session))
+    return found
+
+
+def rank(members: int, position: int, key: ClaimKey) -> int:
+    """The place of a candidate in the queue for one overdue claim: 0 goes first.
+
+    The queue is the candidates' order rotated by the claim, which costs O(1) a claim where a
+    hash of each pair would cost O(members); after a mass failure that is the difference between
+    milliseconds and seconds. Every claim still has another first member than its neighbour.
+    """
+    return (position - key.shard - key.seat) % members
+
+
+def plan(
+    view: View,
+    record: RoleRecord,
+    *,
+    barred: frozenset[tuple[ClaimKey, str]] = frozenset(),
+    poisoned: frozenset[ClaimKey] = frozenset(),
+) -> Plan:
+    """Deal the claims of one role. `barred` pairs claims with member names that must wait."""
+    memo_key = ("plan", record.name, barred, poisoned)
+    found = view.memo.get(memo_key)
+    if found is None:
+        found = view.memo[memo_key] = _Dealer(view, record, barred, poisoned).deal()
+    return found  # type: ignore[no-any-return]
+
+
+@dataclass(slots=True)
+class _Seat:
+    """One candidate while the dealing goes on."""
+
+    session: str
+    name: str
+    zone: str
+    place: int
+    limit: int
+    held: list[ClaimKey] = field(default_factory=list)
+    quota: int = 0
+    lack: int = 0
+
+
+class _Dealer:
+    """The working state of one `plan`."""
+
+    def __init__(
+        self,
+        view: View,
+        record: RoleRecord,
+        barred: frozenset[tuple[ClaimKey, str]],
+        poisoned: frozenset[ClaimKey],
+    ) -> None:
+        self.view = view
+        self.record = record
+        self.barred = barred
+        self.poisoned = poisoned
+        self.keys = record.keys() if record.open else []
+        members = candidates(view, record)
+        shards = record.shape.shards
+        self.seats = [
+            _Seat(m.session, m.record.name, m.record.zone, place, _limit(m, shards))
+            for place, m in enumerate(members)
+        ]
+        self.weights = {m.session: m.record.weight for m in members}
+        self.by_session = {seat.session: seat for seat in self.seats}
+        self.taken: dict[int, list[_Seat]] = {}
+        self.owner: dict[ClaimKey, str] = {}
+
+    def deal(self) -> Plan:
+        """Collect, keep, deal."""
+        pool = self._collect()
+        self._set_quotas()
+        surplus = self._keep()
+        pool.extend(surplus)
+        if surplus and self.record.shape.seats > 1:
+            pool.sort(key=lambda key: (key.seat, key.shard))
+        unassigned = self._deal_pool(pool)
+        return self._result(unassigned)
+
+    def _holder(self, key: ClaimKey) -> str | None:
+        claim = self.view.claims.get(key)
+        return claim.session if claim is not None else None
+
+    def _collect(self) -> list[ClaimKey]:
+        """Give each candidate what it holds; return what no candidate holds."""
+        pool = []
+        claims, by_session = self.view.claims, self.by_session
+        for key in self.keys:
+            claim = claims.get(key)
+            holder = by_session.get(claim.session) if claim and claim.session else None
+            if holder is not None:
+                holder.held.append(key)
+            elif key not in self.poisoned:
+                pool.append(key)
+        return pool
+
+    def _set_quotas(self) -> None:
+        """Fill preferred members first, then the others, each group by weight."""
+        preferred = self.record.preferred
+        left = len(self.keys)
+        favoured = [seat for seat in self.seats if seat.name in preferred]
+        favoured.sort(key=lambda seat: preferred.index(seat.name))
+        others = [seat for seat in self.seats if seat.name not in preferred]
+        for group in (favoured, others):
+            left -= _fill(group, left, self.weights)
+
+    def _keep(self) -> list[ClaimKey]:
+        """Let each candidate keep up to its quota; return the surplus.
+
+        Seats that crowd a zone which the shard has twice go first, then the highest shards.
+        """
+        surplus: list[ClaimKey] = []
+        zoned = self.record.shape.seats > 1 and len({seat.zone for seat in self.seats}) > 1
+        for seat in self.seats:
+            seat.lack = seat.quota
+            kept = seat.held
+            if zoned:
+                kept = sorted(kept, key=lambda key: (self._crowds(seat, key), key.seat, key.shard))
+            for key in kept[: seat.quota]:
+                self._give(seat, key)
+            surplus.extend(kept[seat.quota :])
+        return surplus
+
+    def _crowds(self, seat: _Seat, key: ClaimKey) -> bool:
+        """Whether a candidate of the same zone, earlier in order, holds another seat."""
+        for other in range(self.record.shape.seats):
+            session = self._holder(key._replace(seat=other)) if other != key.seat else None
+            holder = self.by_session.get(session) if session else None
+            if holder is not None and holder.zone == seat.zone and holder.place < seat.place:
+                return True
+        return False
+
+    def _give(self, seat: _Seat, key: ClaimKey) -> None:
+        seat.lack -= 1
+        self.owner[key] = seat.session
+        self.taken.setdefault(key.shard, []).append(seat)
+
+    def _deal_pool(self, pool: Iterable[ClaimKey]) -> int:
+        """Deal each key to whoever lacks most and may take it; count those left over."""
+        heaps = self._heaps()
+        unassigned = 0
+        for key in pool:
+            seat = self._choose(heaps, key)
+            if seat is not None:
+                self._give(seat, key)
+            elif not any((key, s.name) in self.barred for s in self.seats):
+                unassigned += 1
+        return unassigned
+
+    def _heaps(self) -> dict[str, list[tuple[int, int]]]:
+        """By zone (one zone, if zones cannot matter): candidates, the one lacking most on top."""
+        heaps: dict[str, list[tuple[int, int]]] = {}
+        zoned = self.record.shape.seats > 1
+        for seat in self.seats:
+            heap = heaps.setdefault(seat.zone if zoned else "", [])
+            heap.append((-seat.lack, seat.place))
+        for heap in heaps.values():
+            heapq.heapify(heap)
+        return heaps
+
+    def _choose(self, heaps: dict[str, list[tuple[int, int]]], key: ClaimKey) -> _Seat | None:
+        """Prefer a zone the shard lacks, then need; then its holder; then anybody with room."""
+        seated = self.taken.get(key.shard, ())
+        used = {seat.zone for seat in seated}
+        zones = sorted(heaps, key=lambda zone: (zone in used, heaps[zone][0]))
+        for within_quota in (True, False):
+            for zone in zones:
+                seat = self._pop(heaps[zone], key, seated, within_quota=within_quota)
+                if seat is not None:
+                    return seat
+            holder = self.by_session.get(self._holder(key) or "")
+            if holder is not None:
+                return holder
+        return None
+
+    def _pop(
+        self,
+        heap: list[tuple[int, int]],
+        key: ClaimKey,
+        seated: Iterable[_Seat],
+        *,
+        within_quota: bool,
+    ) -> _Seat | None:
+        """Take the first suitable candidate of one heap and put it back with one less to lack."""
+        aside: list[_Seat] = []
+        chosen = None
+        while heap and chosen is None:
+            lack, place = heapq.heappop(heap)
+            seat = self.seats[place]
+            if -lack != seat.lack:  # it was dealt something since this entry was made
+                heapq.heappush(heap, (-seat.lack, place))
+                continue
+            if within_quota and seat.lack <= 0:
+                aside.append(seat)
+                break
+            if self._may_take(seat, key, seated):
+                chosen = seat
+            aside.append(seat)
+        for seat in aside:
+            heapq.heappush(heap, (-seat.lack, seat.place))
+        return chosen
+
+    def _may_take(self, seat: _Seat, key: ClaimKey, seated: Iterable[_Seat]) -> bool:
+        holding = seat.quota - seat.lack
+        if holding >= seat.limit or any(other is seat for other in seated):
+            return False
+        return not self.barred or (key, seat.name) not in self.barred
+
+    def _result(self, unassigned: int) -> Plan:
+        moves: dict[str, list[tuple[ClaimKey, str]]] = {}
+        fresh: dict[str, list[ClaimKey]] = {}
+        for key, session in self.owner.items():
+            holder = self._holder(key)
+            if holder is None:
+                fresh.setdefault(session, []).append(key)
+            elif holder != session:
+                moves.setdefault(holder, []).append((key, session))
+        return Plan(
+            self.owner,
+            {session: tuple(rows) for session, rows in moves.items()},
+            {session: tuple(keys) for session, keys in fresh.items()},
+            unassigned,
+        )
+
+
+def _limit(member: LiveMember, shards: int) -> int:
+    """How much a member may hold of a role: one seat a shard, and no more than it announces."""
+    announced = member.record.max_shards
+    return shards if announced is None else min(shards, announced)
+
+
+def _fill(group: list[_Seat], amount: int, weights: Mapping[str, float]) -> int:
+    """Share `amount` among a group by weight, within limits; return how much was placed.
+
+    What a full member cannot take is shared among the rest. Whole parts come first; the
+    remaining single claims go to members that hold more than their part already (so that nothing
+    moves for a rounding), then by remainder, then by order.
+    """
+    open_seats = [seat for seat in group if seat.limit > 0 and weights[seat.session] > 0]
+    placed = 0
+    while open_seats and placed < amount:
+        left = amount - placed
+        total = sum(weights[seat.session] for seat in open_seats)
+        full = [
+            seat
+            for seat in open_seats
+            if left * weights[seat.session] / total >= seat.limit
+        ]
+        if full:
+            for seat in full:
+                seat.quota = seat.limit
+                placed += seat.limit
+            open_seats = [seat for seat in open_seats if seat.quota < seat.limit]
+            continue
+        parts = [(left * weights[seat.session] / total, seat) for seat in open_seats]
+        for part, seat in parts:
+            seat.quota = int(part)
+            placed += seat.quota
+        order = {id(seat): index for index, seat in enumerate(group)}
+        parts.sort(
+            key=lambda p: (len(p[1].held) <= p[1].quota, p[1].quota - p[0], order[id(p[1])])
+        )
+        for _, seat in parts[: amount - placed]:
+            seat.quota += 1
+            placed += 1
+        break
+    return placed

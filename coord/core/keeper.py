@@ -1,0 +1,123 @@
+"""The life of a member's session: opening, renewing, giving up, closing.
+
+Owns the phase, the lease and the times at which the session needs something. May not know
+claims, roles or other members.
+
+Rules kept here, each with the case it defends against:
+
+* A heartbeat is due from the *sending* of the last proven one, and one is outstanding at most.
+  (Counting from replies lets slow replies stretch the interval beyond the budget.)
+* No heartbeat is sent while the control thread is silent for `control_timeout`. (A half-dead
+  member must not keep leases that it cannot use.)
+* At `stop_at` without newer proof the session is given up for good: nothing renews it any more and
+  a new one is opened. (A member whose replies are lost would else keep alive, unheard, a lease
+  that it does not trust, and nobody would lead.)
+* A close is sent only when no work runs under the session, or its trust has ended anyway: closing
+  frees the claims at once, so it must not overtake work that is still stopping.
+
+Shown by `tests/unit/core/test_keeper.py` and `tests/unit/core/test_machine_session.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from coord.config import Timing
+from coord.core.commands import Opened
+from coord.core.lease import Lease
+from coord.core.states import SessionPhase, SessionSignal, next_session_phase
+from coord.spi import Proof
+
+__all__ = ["Keeper"]
+
+_INF = float("inf")
+_RENEWING = frozenset({SessionPhase.LIVE, SessionPhase.LEAVING})
+_BACKOFF_DOUBLINGS = 5
+
+
+class Keeper:
+    """The one session of a member, or the way to its next."""
+
+    def __init__(self, timing: Timing, jitter: Callable[[], float]) -> None:
+        self.phase = SessionPhase.IDLE
+        self.lease = Lease("")
+        self.session: str | None = None
+        self.ttl_s = timing.ttl_s
+        self.live_since_s = _INF
+        self.stopping = False
+        self.requested = False
+        self.open_due_s = -_INF
+        self.failures = 0
+        self._timing = timing
+        self._jitter = jitter
+        self._beating = False
+        self._beat_due_s = _INF
+
+    def signal(self, signal: SessionSignal) -> None:
+        """Follow one edge of the table."""
+        self.phase = next_session_phase(self.phase, signal)
+
+    @property
+    def renewing(self) -> bool:
+        """Whether the session is one that we keep alive."""
+        return self.phase in _RENEWING
+
+    def opened(self, opened: Opened, now: float) -> None:
+        """The store gave us a session."""
+        self.session = opened.session
+        self.ttl_s = opened.ttl_s
+        self.live_since_s = now
+        self.failures = 0
+        self.lease = Lease(opened.session)
+        self.lease.extend(opened.proof, self._timing)
+        self._beating = False
+        self._beat_due_s = opened.proof.sent_at_s + self._timing.heartbeat_s
+
+    def backoff(self, now: float) -> None:
+        """Opening failed: try again later, and later each time, up to half a ttl."""
+        self.failures += 1
+        step = self._timing.rpc_timeout_s * 2 ** min(self.failures - 1, _BACKOFF_DOUBLINGS)
+        self.open_due_s = now + min(step, self._timing.ttl_s / 2) * (0.5 + self._jitter())
+
+    def beat_now(self, now: float, last_tick_s: float) -> bool:
+        """Whether to send a heartbeat at this moment; if so it counts as sent."""
+        if not self.renewing or self._beating or now < self._beat_due_s:
+            return False
+        if now >= self.lease.stop_at_s or now - last_tick_s > self._timing.control_timeout_s:
+            return False
+        self._beating = True
+        return True
+
+    def beat_proven(self, proof: Proof, now: float) -> None:
+        """A heartbeat was acknowledged. An old proof moves nothing and asks for another soon."""
+        before = self.lease.trusted_until_s
+        self._beating = False
+        self.lease.extend(proof, self._timing)
+        self._beat_due_s = proof.sent_at_s + self._timing.heartbeat_s
+        if self.lease.trusted_until_s <= before:
+            self._beat_due_s = now + self._retry_s()
+
+    def beat_failed(self, now: float) -> None:
+        """A heartbeat got no answer, or a passing refusal: try again soon."""
+        self._beating = False
+        self._beat_due_s = now + self._retry_s()
+
+    def _retry_s(self) -> float:
+        return min(self._timing.rpc_timeout_s, self._timing.heartbeat_s / 4) * (
+            0.5 + 0.5 * self._jitter()
+        )
+
+    def doubted(self, now: float) -> bool:
+        """Whether the session has to be given up now for want of proof."""
+        return self.renewing and now >= self.lease.stop_at_s
+
+    def pulse_s(self) -> float:
+        """When the heartbeat thread is needed next; infinite if it is not."""
+        return self._beat_due_s if self.renewing and not self._beating else _INF
+
+    def forget(self) -> None:
+        """The session is over on our side: nothing of it is trusted or used again."""
+        self.lease.revoke()
+        self.session = None
+        self.live_since_s = _INF
+        self._beat_due_s = _INF

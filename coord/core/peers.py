@@ -1,0 +1,137 @@
+"""The other members: since when they are here, and when one of them is dead.
+
+Owns presence and eviction. May not know what anybody holds.
+
+Why evicting is safe, by the store's way to tell (`coord.spi.Expiry`):
+
+* The view gives a moment on our own clock (`expires_at_s`): we read again after that moment, and
+  evict only what still has not renewed; the store checks the moment once more in the same write.
+* The view gives none, and peers must evict: nobody's clock is compared. A session whose heartbeat
+  number has not moved for ttl × (1 + drift) since the *reply* that first showed it has not renewed
+  for longer than its ttl on its own clock, so it does not trust itself any more. Counting from the
+  reply, not from the request, defends against a slow read; the write is conditional on that number.
+* The process is provably gone: there is nobody left to trust anything.
+
+Shown by `tests/unit/core/test_peers.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from coord.config import Timing
+from coord.model import LiveMember, View
+from coord.spi import Expiry, Guarantees, Observed
+
+__all__ = ["Peers"]
+
+_INF = float("inf")
+_STAGGER_S = 0.005
+_STAGGER_PLACES = 20
+
+
+@dataclass(slots=True)
+class _Peer:
+    """What we know of one session that is not ours."""
+
+    since_s: float
+    seq: int
+    seen_s: float
+    member: LiveMember
+    asked: bool = False
+    retry_s: float = -_INF
+
+
+class Peers:
+    """All live sessions but our own, as the latest views showed them."""
+
+    def __init__(self, timing: Timing, guarantees: Guarantees) -> None:
+        self._timing = timing
+        self._guarantees = guarantees
+        self._known: dict[str, _Peer] = {}
+        self._stagger_s = 0.0
+        self._read_s = -_INF
+        self.changed_s = -_INF
+
+    def on_view(self, view: View, *, own: str | None, sent_at_s: float, now: float) -> None:
+        """Take in a view whose request was sent at `sent_at_s` and whose reply came `now`."""
+        known: dict[str, _Peer] = {}
+        for session, member in view.members.items():
+            if session == own:
+                continue
+            peer = self._known.get(session)
+            if peer is None:
+                known[session] = _Peer(now, member.seq, now, member)
+                continue
+            if member.seq != peer.seq:
+                peer.seq, peer.seen_s, peer.asked = member.seq, now, False
+            peer.member = member
+            known[session] = peer
+        if known.keys() != self._known.keys():
+            self.changed_s = now
+        self._known = known
+        self._read_s = sent_at_s
+        place = sum(1 for session in known if own is not None and session < own)
+        self._stagger_s = min(place, _STAGGER_PLACES) * _STAGGER_S
+
+    def present_since_s(self, session: str) -> float:
+        """Since when we have seen this session without a break; infinite if we do not see it."""
+        peer = self._known.get(session)
+        return peer.since_s if peer is not None else _INF
+
+    def sessions(self) -> Mapping[str, _Peer]:
+        """The known peers by session id."""
+        return self._known
+
+    def _due_s(self, peer: _Peer) -> float:
+        member = peer.member
+        if member.gone:
+            return peer.retry_s
+        due = member.expires_at_s
+        if due is None:
+            due = peer.seen_s + member.ttl_s * (1 + self._timing.drift)
+        return max(due + self._stagger_s, peer.retry_s)
+
+    def dead(self, now: float) -> tuple[list[Observed], bool]:
+        """Whom to evict now, and whether the view must be read again to know more."""
+        if not self._guarantees.peers_evict:
+            return [], False
+        evict = []
+        read = False
+        for session, peer in self._known.items():
+            due = self._due_s(peer)
+            if peer.asked or now < due:
+                continue
+            expires = peer.member.expires_at_s
+            if not peer.member.gone and expires is not None and self._read_s < expires:
+                read = True
+                continue
+            peer.asked = True
+            evict.append(Observed(session, peer.seq))
+        return evict, read
+
+    def not_dead(self, observed: Observed, now: float) -> None:
+        """The store did not evict: ask again, but not at once."""
+        peer = self._known.get(observed.session)
+        if peer is not None and peer.seq == observed.seq:
+            peer.asked = False
+            peer.retry_s = now + self._timing.rpc_timeout_s
+
+    def next_due_s(self) -> float:
+        """When `dead` may have something to say; infinite if never."""
+        if not self._guarantees.peers_evict:
+            return _INF
+        return min((self._due_s(p) for p in self._known.values() if not p.asked), default=_INF)
+
+    def refresh_s(self) -> float:
+        """How often the view must be read although nothing wakes us.
+
+        Observed expiry has nothing else to go by; the others read rarely, in case a wake was lost.
+        """
+        observed = self._guarantees.peers_evict and any(
+            peer.member.expires_at_s is None for peer in self._known.values()
+        )
+        if observed or self._guarantees.expiry is Expiry.OBSERVED:
+            return self._timing.heartbeat_s
+        return self._timing.ttl_s

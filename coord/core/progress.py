@@ -1,0 +1,120 @@
+"""Who owes progress, and who is late with it.
+
+Owns the attended clock and the progress deadlines of the tenures of one member. May not know
+what user code does, only that it runs outside `term.wait()` and since when.
+
+The attended clock runs only while control ticks arrive when they were asked for. Why: a process
+that was stopped for a minute, or a machine that was, made no progress in that minute and is not
+to blame for it; without this rule every pause would bar healthy members. A tick that arrives
+later than asked for (plus the scheduling slack of the timing budget) adds only the time up to
+the moment it was asked for.
+
+Cost: O(log tenures) an event, nothing an idle tick; tenures are never scanned. A heap keeps one
+entry a tenure, which is moved lazily: an entry that comes up early is put back where it belongs.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+
+from coord.model import ClaimKey
+
+__all__ = ["AttendedClock", "Debt", "DebtBook"]
+
+_INF = float("inf")
+
+
+class AttendedClock:
+    """Seconds during which this member's control thread was provably awake."""
+
+    __slots__ = ("_asked_s", "_last_s", "_slack_s", "now_s")
+
+    def __init__(self, slack_s: float) -> None:
+        self._slack_s = slack_s
+        self._last_s: float | None = None
+        self._asked_s = _INF
+        self.now_s = 0.0
+
+    def tick(self, now: float) -> None:
+        """Count the time since the last tick, up to the moment this tick was asked for."""
+        if self._last_s is not None:
+            fair = max(self._asked_s, self._last_s) + self._slack_s
+            self.now_s += max(0.0, min(now, fair) - self._last_s)
+        self._last_s = now
+
+    def ask(self, wake_s: float) -> None:
+        """Note when the next tick is asked for."""
+        self._asked_s = wake_s
+
+    def reading(self, now: float) -> float:
+        """The attended time of an event between two ticks."""
+        if self._last_s is None:
+            return self.now_s
+        fair = max(self._asked_s, self._last_s) + self._slack_s
+        return self.now_s + max(0.0, min(now, fair) - self._last_s)
+
+
+@dataclass(slots=True, eq=False)
+class Debt:
+    """What one tenure owes. `due_s` on the attended clock; infinite while it owes nothing."""
+
+    key: ClaimKey
+    token: int
+    timeout_s: float
+    due_s: float = _INF
+    count: int = 0
+    queued: bool = False
+
+    @property
+    def owes(self) -> bool:
+        """Whether user code runs and progress is expected of it."""
+        return self.due_s != _INF
+
+
+class DebtBook:
+    """The debts of one member, and the earliest of them."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Debt]] = []
+        self._sequence = 0
+
+    def owe(self, debt: Debt, due_s: float) -> None:
+        """Set or move the deadline of `debt`."""
+        earlier = due_s < debt.due_s
+        debt.due_s = due_s
+        if debt.queued and not earlier:
+            return  # its entry comes up early and is put back by `late`
+        self._push(debt)
+
+    def settle(self, debt: Debt) -> None:
+        """`debt` owes nothing any more; its entry dissolves when it comes up."""
+        debt.due_s = _INF
+
+    def _push(self, debt: Debt) -> None:
+        self._sequence += 1
+        debt.queued = True
+        heapq.heappush(self._heap, (debt.due_s, self._sequence, debt))
+
+    def late(self, attended_s: float) -> list[Debt]:
+        """Take out the debts that are due at `attended_s`."""
+        found = []
+        heap = self._heap
+        while heap and heap[0][0] <= attended_s:
+            due, _, debt = heapq.heappop(heap)
+            debt.queued = False
+            if debt.due_s == _INF or due > debt.due_s:
+                continue
+            if debt.due_s <= attended_s:
+                debt.due_s = _INF
+                found.append(debt)
+            else:
+                self._push(debt)
+        return found
+
+    def next_due_s(self) -> float:
+        """The earliest deadline on the attended clock; may be early, never late."""
+        heap = self._heap
+        while heap and heap[0][2].due_s == _INF:
+            heapq.heappop(heap)[2].queued = False
+        return heap[0][0] if heap else _INF

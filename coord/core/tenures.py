@@ -1,0 +1,212 @@
+"""What this member holds, is getting, or is giving back: one tenure a claim key.
+
+Owns the tenures and their phases. May not know who should hold what, nor deadlines: others ask,
+and this file makes sure that each asking follows the table and leaves the right note.
+
+Rules kept here:
+
+* One tenure a key at a time, and a key whose old code still runs is never claimed again by this
+  member. (A term and its successor in one process would else run side by side, under one host's
+  token order but with nobody fenced from nobody.)
+* A claim is given back only after its code has stopped, except when it is late with progress or
+  forced: then the note says unclean, and the resource's guard has to refuse what comes late.
+* What a view shows as ours and has no tenure is adopted if it is wanted, or released by its token:
+  the answer to our claim was lost, or it landed late. Never adopted is a token whose tenure has
+  ended here before, for then the view is merely old.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from coord.config import Role
+from coord.core.progress import Debt
+from coord.core.states import TenurePhase, TenureSignal, next_tenure_phase
+from coord.model import Claim, ClaimKey, EndingKind, Note
+from coord.spi import Tenure
+
+__all__ = ["Tenancy", "Tenures"]
+
+_ACTIVE = frozenset({TenurePhase.LEADING, TenurePhase.STOPPING})
+_INF = float("inf")
+
+
+@dataclass(slots=True, eq=False)
+class Tenancy:
+    """One tenure, from request to the end of its code."""
+
+    number: int
+    key: ClaimKey
+    role: Role
+    note: Note
+    phase: TenurePhase = TenurePhase.CLAIMING
+    token: int = 0
+    session: str = ""
+    since_s: float = 0.0
+    running: bool = False
+    progressed: bool = False
+    kind: EndingKind | None = None
+    why: str = ""
+    debt: Debt | None = None
+    sent: bool = False
+
+    @property
+    def active(self) -> bool:
+        """Whether the claim is ours and its code may still be acting."""
+        return self.phase in _ACTIVE
+
+    def signal(self, signal: TenureSignal) -> None:
+        """Follow one edge of the table."""
+        self.phase = next_tenure_phase(self.phase, signal)
+
+    def as_tenure(self) -> Tenure:
+        """The form that the store is told."""
+        return Tenure(self.key, self.token, self.note)
+
+
+class Tenures:
+    """All tenures of one member."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[ClaimKey, Tenancy] = {}
+        self._by_number: dict[int, Tenancy] = {}
+        self._ended: dict[ClaimKey, int] = {}
+        self._releasing: dict[ClaimKey, Tenancy] = {}
+        self._next_number = 1
+        self.late: dict[ClaimKey, Tenancy] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def __iter__(self) -> Iterator[Tenancy]:
+        return iter(list(self._by_key.values()))
+
+    def __contains__(self, key: ClaimKey) -> bool:
+        return key in self._by_key
+
+    def at(self, key: ClaimKey) -> Tenancy | None:
+        """The tenure of a key, if there is one."""
+        return self._by_key.get(key)
+
+    def numbered(self, number: int) -> Tenancy | None:
+        """The tenure of a number, while it is not gone."""
+        return self._by_number.get(number)
+
+    def of_role(self, role: str) -> list[Tenancy]:
+        """The tenures of one role."""
+        return [t for t in self._by_key.values() if t.key.role == role]
+
+    def request(self, key: ClaimKey, role: Role, note: Note) -> Tenancy:
+        """A claim is about to be asked for."""
+        tenancy = Tenancy(self._next_number, key, role, note)
+        self._next_number += 1
+        self._by_key[key] = tenancy
+        self._by_number[tenancy.number] = tenancy
+        return tenancy
+
+    def won(self, tenancy: Tenancy, *, token: int, session: str, now: float) -> None:
+        """The store gave us the claim."""
+        tenancy.signal(TenureSignal.WON)
+        tenancy.token, tenancy.session, tenancy.since_s = token, session, now
+        tenancy.running = True
+
+    def refused(self, tenancy: Tenancy) -> None:
+        """The store did not give it to us, or nobody knows: a view will tell."""
+        tenancy.signal(TenureSignal.REFUSED)
+        self._drop(tenancy)
+
+    def ask(self, tenancy: Tenancy, why: str) -> bool:
+        """Ask its code to stop in order. False if it is not leading (any more)."""
+        if tenancy.phase is not TenurePhase.LEADING:
+            return False
+        tenancy.signal(TenureSignal.ASK)
+        tenancy.why = why
+        return True
+
+    def force(self, tenancy: Tenancy, note: Note, why: str) -> None:
+        """Give the claim back although its code still runs."""
+        tenancy.signal(TenureSignal.FORCE)
+        tenancy.note, tenancy.why = note, why
+        self._releasing[tenancy.key] = tenancy
+
+    def work_ended(self, tenancy: Tenancy, note: Note | None) -> None:
+        """Its code has stopped; with a `note`, the claim is now to be given back."""
+        tenancy.running = False
+        if tenancy.phase in (TenurePhase.LEADING, TenurePhase.STOPPING) and note is None:
+            tenancy.signal(TenureSignal.TAKEN)
+        tenancy.signal(TenureSignal.ENDED)
+        if tenancy.phase is TenurePhase.GONE:
+            self._note_end(tenancy)
+            self._drop(tenancy)
+        elif note is not None and tenancy.key not in self._releasing:
+            tenancy.note = note
+            self._releasing[tenancy.key] = tenancy
+
+    def taken(self, tenancy: Tenancy, why: str) -> None:
+        """The claim is not ours any more."""
+        tenancy.signal(TenureSignal.TAKEN)
+        tenancy.why = tenancy.why or why
+        self._leave(tenancy)
+
+    def released(self, tenancy: Tenancy) -> None:
+        """The store confirmed that it is given back."""
+        tenancy.signal(TenureSignal.RELEASED)
+        self._leave(tenancy)
+
+    def _leave(self, tenancy: Tenancy) -> None:
+        self._note_end(tenancy)
+        self._releasing.pop(tenancy.key, None)
+        self.late.pop(tenancy.key, None)
+        if tenancy.phase is TenurePhase.GONE:
+            self._drop(tenancy)
+        elif not tenancy.running:
+            tenancy.signal(TenureSignal.ENDED)
+            self._drop(tenancy)
+
+    def _note_end(self, tenancy: Tenancy) -> None:
+        if tenancy.token > self._ended.get(tenancy.key, 0):
+            self._ended[tenancy.key] = tenancy.token
+
+    def _drop(self, tenancy: Tenancy) -> None:
+        if self._by_key.get(tenancy.key) is tenancy:
+            del self._by_key[tenancy.key]
+        self._by_number.pop(tenancy.number, None)
+        self.late.pop(tenancy.key, None)
+
+    def to_release(self) -> list[Tenancy]:
+        """What must be given back and is not on its way; counts as on its way from now on."""
+        found = [t for t in self._releasing.values() if not t.sent]
+        for tenancy in found:
+            tenancy.sent = True
+        return found
+
+    def release_failed(self, keys: Iterable[ClaimKey]) -> None:
+        """A release is not certain: it will be sent again."""
+        for key in keys:
+            tenancy = self._releasing.get(key)
+            if tenancy is not None:
+                tenancy.sent = False
+
+    def ended_before(self, claim: Claim) -> bool:
+        """Whether this very tenure, or a later one of its key, has ended here already."""
+        return claim.token <= self._ended.get(claim.key, 0)
+
+    def forget_session(self) -> None:
+        """A new session: what ended under the old one cannot appear as ours again."""
+        self._ended.clear()
+
+    @property
+    def releasing(self) -> bool:
+        """Whether anything is waiting to be given back, or on its way."""
+        return bool(self._releasing)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is held or on its way; code may linger."""
+        return all(t.phase is TenurePhase.LINGERING for t in self._by_key.values())
+
+    @property
+    def running(self) -> bool:
+        """Whether the code of any tenure that could still be trusted runs."""
+        return any(t.running and t.active for t in self._by_key.values())
