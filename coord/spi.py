@@ -90,8 +90,8 @@ class ClaimRequest(NamedTuple):
     """Take `key`, provided that nothing has changed since the view it was decided on.
 
     It wins only if the key is free, its last token is `seen_token` (0: never had one), and the
-    role's record still has `role_version`. On winning, `note` becomes the claim's note. A key of
-    another generation than the record's is a mistake of the caller and never wins.
+    role's record still has `role_version`. On winning, `note` becomes the claim's note. That
+    `key` is of the record's generation is the caller's duty; a store may refuse others.
     """
 
     key: ClaimKey
@@ -188,7 +188,11 @@ class Session(Protocol):
         ...
 
     def release(self, tenures: Sequence[Tenure]) -> None:
-        """Let go of each tenure that is still ours under its token, leaving its note. Idempotent."""
+        """Let go of each tenure that is still ours under its token, leaving its note. Idempotent.
+
+        Once asked for, a tenure is over for its holder whatever the answer: the request may land
+        late, even after a repeated claim was answered with the same token.
+        """
         ...
 
     def amend(self, tenures: Sequence[Tenure]) -> None:
