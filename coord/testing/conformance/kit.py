@@ -1,0 +1,252 @@
+"""What checks are written with: handles, members, roles, claims, patience and races.
+
+Owns the setting of one check, a fresh group included, and leaves nothing behind. Knows the
+contract and the harness; makes no promise of its own.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Self, TypeVar
+
+from coord.errors import CoordError, SessionLost, StoreRefused, StoreUnavailable
+from coord.model import Claim, ClaimKey, LiveMember, MemberRecord, Note, RoleRecord, Shape, View
+from coord.spi import Claimed, ClaimRequest, Expiry, Held, Observed, Session, Store, Tenure
+from coord.testing.conformance.harness import Gate, Harness
+
+__all__ = ["Kit", "chunks", "expect", "fresh_record"]
+
+T = TypeVar("T")
+E = TypeVar("E", bound=CoordError)
+
+RACE_TIMEOUT_S = 60.0
+DRIFT = 0.01  # what a patient observer adds to a ttl; clocks of one machine need less
+
+
+class Kit:
+    """One check's setting. `store` is the first handle; `other` is a second, another process."""
+
+    def __init__(self, harness: Harness) -> None:
+        self.harness = harness
+        self.group = f"conformance-{secrets.token_hex(6)}"
+        self._stores: list[Store] = []
+        self._sessions: list[Session] = []
+        self._gates: list[Gate] = []
+
+    def __enter__(self) -> Self:
+        self.store = self.handle()
+        self.other = self.handle()
+        self.guarantees = self.store.guarantees
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for gate in self._gates:
+            gate.open()
+        for session in reversed(self._sessions):
+            try:
+                session.close()
+            except (SessionLost, StoreRefused, StoreUnavailable):
+                continue  # it ended in the check, or its handle did
+        self.close_handles()
+
+    # -------------------------------------------------------------------- handles and members
+
+    def handle(self) -> Store:
+        """Another handle on the same backing store."""
+        store = self.harness.open()
+        self._stores.append(store)
+        return store
+
+    def gate(self) -> Gate:
+        """Another handle, whose requests can be held."""
+        assert self.harness.gate is not None
+        gate = self.harness.gate()
+        self._gates.append(gate)
+        self._stores.append(gate.store)
+        return gate
+
+    def close_handle(self, store: Store) -> None:
+        """Close one handle, as a process that ends would."""
+        self._stores.remove(store)
+        store.close()
+
+    def close_handles(self) -> None:
+        """Close every handle."""
+        while self._stores:
+            self._stores.pop().close()
+
+    def reopen(self) -> None:
+        """Close every handle, restart the backing store, and open anew."""
+        assert self.harness.reopen is not None
+        self.close_handles()
+        self._sessions.clear()
+        self.harness.reopen()
+        self.store = self.handle()
+        self.other = self.handle()
+
+    def member(
+        self,
+        name: str = "a",
+        *,
+        store: Store | None = None,
+        ttl_s: float | None = None,
+        record: MemberRecord | None = None,
+        group: str | None = None,
+    ) -> Session:
+        """A live member; its incarnation is new unless a record says otherwise."""
+        asked_s = self.harness.patient_ttl_s if ttl_s is None else ttl_s
+        session = (store or self.store).open_session(
+            group or self.group, record or fresh_record(name), asked_s
+        )
+        self._sessions.append(session)
+        return session
+
+    # ---------------------------------------------------------------------------------- state
+
+    def role(self, name: str = "r", *, shards: int = 1, seats: int = 1) -> RoleRecord:
+        """A new role of the group."""
+        return self.store.put_role(self.group, RoleRecord(name=name, shape=Shape(shards, seats)))
+
+    def view(self) -> View:
+        """What the other process sees."""
+        return self.other.view(self.group)
+
+    def shows_nothing(self, group: str) -> bool:
+        """Whether the other process sees this group as empty."""
+        view = self.other.view(group)
+        return not any((view.members, view.claims, view.roles))
+
+    def live(self, session: Session) -> LiveMember | None:
+        """The session as the other process sees it, or None."""
+        return self.view().members.get(session.id)
+
+    def claim_of(self, key: ClaimKey) -> Claim:
+        """The claim as the other process sees it; free without a token if there is none."""
+        return self.view().claims.get(key) or Claim(key, 0, None, Note())
+
+    def request(self, key: ClaimKey, *, note: Note | None = None) -> ClaimRequest:
+        """A request for `key` on what the other process sees now."""
+        view = self.view()
+        claim = view.claims.get(key)
+        seen_token = 0 if claim is None else claim.token
+        return ClaimRequest(key, seen_token, view.roles[key.role].version, note or Note())
+
+    def try_take(self, session: Session, key: ClaimKey) -> Claimed | Held:
+        """Ask for one key on a fresh view."""
+        return session.claim([self.request(key)])[0]
+
+    def take(self, session: Session, *keys: ClaimKey, note: Note | None = None) -> list[int]:
+        """Claim free keys, all of them, and return their tokens."""
+        view = self.view()
+        tokens: list[int] = []
+        for batch in chunks(keys, self.guarantees.batch_size):
+            requests = []
+            for key in batch:
+                known = view.claims.get(key)
+                seen_token = 0 if known is None else known.token
+                version = view.roles[key.role].version
+                requests.append(ClaimRequest(key, seen_token, version, note or Note()))
+            for answer in session.claim(requests):
+                assert isinstance(answer, Claimed), f"a free key was refused: {answer}"
+                tokens.append(answer.token)
+        return tokens
+
+    def drop(self, session: Session, key: ClaimKey, token: int) -> None:
+        """Release one tenure, cleanly."""
+        session.release([Tenure(key, token, Note())])
+
+    # ------------------------------------------------------------------------------- patience
+
+    def now(self) -> float:
+        """Seconds on the clock that the handles were opened with."""
+        return self.harness.clock.now()
+
+    def wait_for(self, happened: Callable[[], bool], *, within_s: float) -> bool:
+        """Look again and again until it happened or `within_s` have passed."""
+        until_s = self.now() + within_s
+        while not happened():
+            if self.now() >= until_s:
+                return False
+            self.harness.sleep(min(0.05, within_s / 20))
+        return True
+
+    def let_die(self, session: Session) -> None:
+        """Wait until a silent session is over, evicting it where that is what peers do.
+
+        AssertionError if it takes longer than its ttl and `late_s`.
+        """
+        self.harness.silence(session)
+        watched = self.live(session)
+        ends_s = session.ttl_s + self.harness.late_s
+        if watched is not None and self.guarantees.expiry is Expiry.OBSERVED:
+            self.harness.sleep(session.ttl_s * (1 + DRIFT))
+            assert self.evict(session), "an observed, unmoved session was not evicted"
+        elif self.guarantees.peers_evict:
+            assert self.wait_for(lambda: self.evict(session), within_s=ends_s), (
+                f"peers could not evict a silent session within {ends_s:g} s"
+            )
+        else:
+            assert self.wait_for(lambda: self.live(session) is None, within_s=ends_s), (
+                f"the store did not end a silent session within {ends_s:g} s"
+            )
+
+    def evict(self, session: Session) -> bool:
+        """Ask the other process to evict the session as it sees it now."""
+        member = self.live(session)
+        return member is None or self.other.evict(self.group, Observed(session.id, member.seq))
+
+    def race(self, *actions: Callable[[], T]) -> list[T | CoordError]:
+        """Run all at once, a thread each; their results, or the errors of coord they raised."""
+        results: dict[int, T | CoordError] = {}
+        broken: list[BaseException] = []
+        start = threading.Barrier(len(actions))
+
+        def run(index: int, action: Callable[[], T]) -> None:
+            start.wait(RACE_TIMEOUT_S)
+            try:
+                results[index] = action()
+            except CoordError as error:
+                results[index] = error
+            except BaseException as error:  # noqa: BLE001  raised again in the caller's thread
+                broken.append(error)
+
+        threads = [
+            threading.Thread(target=run, args=(index, action), daemon=True)
+            for index, action in enumerate(actions)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(RACE_TIMEOUT_S)
+            assert not thread.is_alive(), f"a racing call took more than {RACE_TIMEOUT_S:g} s"
+        if broken:
+            raise broken[0]
+        return [results[index] for index in range(len(actions))]
+
+
+def fresh_record(name: str) -> MemberRecord:
+    """A member of this name with an incarnation of its own."""
+    return MemberRecord(name=name, incarnation=secrets.token_hex(8))
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The items in batches of at most `size`."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def expect(kind: type[E], action: Callable[[], object]) -> E:
+    """Run `action`, which must raise `kind`; return the error."""
+    try:
+        result = action()
+    except kind as error:
+        return error
+    raise AssertionError(f"{kind.__name__} was expected, and the answer was {result!r}")
