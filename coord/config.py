@@ -16,6 +16,7 @@ __all__ = ["Role", "Timing", "parse_duration_s"]
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _MAX_CLAIMS = 1_000_000
+_MAX_DRIFT = 0.5
 
 
 def parse_duration_s(text: str | float) -> float:
@@ -25,7 +26,7 @@ def parse_duration_s(text: str | float) -> float:
     stripped = text.strip()
     unit = stripped.lstrip("0123456789.")
     number = stripped[: len(stripped) - len(unit)]
-    factor = _UNITS_S.get(unit, None) if unit else 1.0
+    factor = _UNITS_S.get(unit) if unit else 1.0
     try:
         if factor is None:
             raise ValueError(unit)
@@ -138,8 +139,10 @@ class Timing:
         _not_negative(
             "Timing", slack_s=self.slack_s, stop_grace_s=self.stop_grace_s, settle_s=self.settle_s
         )
-        if not 0 <= self.drift < 0.5:
-            raise ConfigError(f"Timing: drift is {self.drift}", cure="It must be in [0, 0.5).")
+        if not 0 <= self.drift < _MAX_DRIFT:
+            raise ConfigError(
+                f"Timing: drift is {self.drift}", cure=f"It must be in [0, {_MAX_DRIFT})."
+            )
         if self.control_timeout_s < 2 * self.heartbeat_s:
             raise ConfigError(
                 f"Timing: control_timeout_s {self.control_timeout_s:g} is below two heartbeats of "
@@ -243,9 +246,7 @@ class Role:
                 f"{owner}: {self.shards} shards × {self.seats} seats is more than {_MAX_CLAIMS}",
                 cure="Use fewer shards, or several groups.",
             )
-        _positive(
-            owner, progress_timeout_s=self.progress_timeout_s, max_tenure_s=self.max_tenure_s
-        )
+        _positive(owner, progress_timeout_s=self.progress_timeout_s, max_tenure_s=self.max_tenure_s)
         _positive(
             owner,
             bar_s=self.bar_s,

@@ -90,7 +90,6 @@ class EndingKind(Enum):
     TENURE = "tenure"  # max_tenure was reached: somebody else's turn
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """One member's endings on one claim since the last progress that anybody made there.
@@ -244,7 +243,7 @@ class RoleRecord:
         """Whether anybody may hold a claim of this role now."""
         return not self.paused and self.pending is None
 
-    def keys(self) -> list[ClaimKey]:
+    def claim_keys(self) -> list[ClaimKey]:
         """All claim keys of the current generation: seat 0 of every shard first."""
         return [
             ClaimKey(self.name, self.generation, shard, seat)

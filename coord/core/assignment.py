@@ -89,7 +89,7 @@ def plan(
     found = view.memo.get(memo_key)
     if found is None:
         found = view.memo[memo_key] = _Dealer(view, record, barred, poisoned).deal()
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 @dataclass(slots=True)
@@ -120,7 +120,7 @@ class _Dealer:
         self.record = record
         self.barred = barred
         self.poisoned = poisoned
-        self.keys = record.keys() if record.open else []
+        self.keys = record.claim_keys() if record.open else []
         members = candidates(view, record)
         shards = record.shape.shards
         self.seats = [
@@ -307,11 +307,7 @@ def _fill(group: list[_Seat], amount: int, weights: Mapping[str, float]) -> int:
     while open_seats and placed < amount:
         left = amount - placed
         total = sum(weights[seat.session] for seat in open_seats)
-        full = [
-            seat
-            for seat in open_seats
-            if left * weights[seat.session] / total >= seat.limit
-        ]
+        full = [seat for seat in open_seats if left * weights[seat.session] / total >= seat.limit]
         if full:
             for seat in full:
                 seat.quota = seat.limit
@@ -323,9 +319,7 @@ def _fill(group: list[_Seat], amount: int, weights: Mapping[str, float]) -> int:
             seat.quota = int(part)
             placed += seat.quota
         order = {id(seat): index for index, seat in enumerate(group)}
-        parts.sort(
-            key=lambda p: (len(p[1].held) <= p[1].quota, p[1].quota - p[0], order[id(p[1])])
-        )
+        parts.sort(key=lambda p: (len(p[1].held) <= p[1].quota, p[1].quota - p[0], order[id(p[1])]))
         for _, seat in parts[: amount - placed]:
             seat.quota += 1
             placed += 1

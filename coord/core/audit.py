@@ -53,7 +53,7 @@ class Audit:
 
     def is_auditor(self, view: View, own: str) -> bool:
         """Whether this member is among those that read beacons."""
-        if len(view.members) < 2 or own not in view.members:
+        if own not in view.members:
             return False
         order = sorted(view.members.values(), key=lambda m: (spread("", m.record.name), m.session))
         return any(member.session == own for member in order[:_AUDITORS])
@@ -66,7 +66,9 @@ class Audit:
         """Beacons are being read: do so again after half the time that a case takes."""
         self._next_s = now + self._timing.depose_timeout_s / 2
 
-    def on_beacons(self, beacons: Mapping[str, BeaconSeen], *, own: str, now: float) -> list[Suspect]:
+    def on_beacons(
+        self, beacons: Mapping[str, BeaconSeen], *, own: str, now: float
+    ) -> list[Suspect]:
         """Take in the beacons; return what is proven against peers."""
         cases: dict[Suspect, _Case] = {}
         proven = []

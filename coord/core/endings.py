@@ -81,7 +81,7 @@ def poison_after(endings: tuple[Ending, ...], role: Role, members: int) -> float
     return float(min(role.poison_max_s, role.poison_s * 2 ** min(max(0, total - threshold), 30)))
 
 
-def opening_note(claim: Claim | None, role: Role, member: str, members: int) -> Note:
+def opening_note(claim: Claim | None, role: Role, member: str) -> Note:
     """The note that a new holder writes with its claim: what it inherits, not clean yet.
 
     A predecessor that was lost without a clean release leaves an ending here, for nobody else

@@ -83,7 +83,11 @@ class Keeper:
         """Whether to send a heartbeat at this moment; if so it counts as sent."""
         if not self.renewing or self._beating or now < self._beat_due_s:
             return False
-        if now >= self.lease.stop_at_s or now - last_tick_s > self._timing.control_timeout_s:
+        if now >= self.lease.stop_at_s:
+            self._beat_due_s = _INF  # given up for good, though the control side may not know yet
+            return False
+        if now - last_tick_s > self._timing.control_timeout_s:
+            self._beat_due_s = now + self._timing.heartbeat_s
             return False
         self._beating = True
         return True

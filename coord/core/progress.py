@@ -18,8 +18,6 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass
 
-from coord.model import ClaimKey
-
 __all__ = ["AttendedClock", "Debt", "DebtBook"]
 
 _INF = float("inf")
@@ -59,8 +57,7 @@ class AttendedClock:
 class Debt:
     """What one tenure owes. `due_s` on the attended clock; infinite while it owes nothing."""
 
-    key: ClaimKey
-    token: int
+    number: int
     timeout_s: float
     due_s: float = _INF
     count: int = 0

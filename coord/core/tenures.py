@@ -18,7 +18,7 @@ Rules kept here:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from coord.config import Role
 from coord.core.progress import Debt
@@ -40,25 +40,25 @@ class Tenancy:
     key: ClaimKey
     role: Role
     note: Note
+    session: str
     phase: TenurePhase = TenurePhase.CLAIMING
     token: int = 0
-    session: str = ""
     since_s: float = 0.0
+    renewed_s: float = 0.0
     running: bool = False
     progressed: bool = False
     kind: EndingKind | None = None
     why: str = ""
-    debt: Debt | None = None
-    sent: bool = False
+    debt: Debt = field(default_factory=lambda: Debt(0, _INF))
 
     @property
     def active(self) -> bool:
         """Whether the claim is ours and its code may still be acting."""
         return self.phase in _ACTIVE
 
-    def signal(self, signal: TenureSignal) -> None:
-        """Follow one edge of the table."""
-        self.phase = next_tenure_phase(self.phase, signal)
+    def awaits(self, session: str) -> bool:
+        """Whether the answer to the claim that `session` asked for is still expected."""
+        return self.phase is TenurePhase.CLAIMING and self.session == session
 
     def as_tenure(self) -> Tenure:
         """The form that the store is told."""
@@ -73,8 +73,16 @@ class Tenures:
         self._by_number: dict[int, Tenancy] = {}
         self._ended: dict[ClaimKey, int] = {}
         self._releasing: dict[ClaimKey, Tenancy] = {}
+        self._unsent: dict[ClaimKey, Tenancy] = {}
+        self._counts = dict.fromkeys(TenurePhase, 0)
         self._next_number = 1
         self.late: dict[ClaimKey, Tenancy] = {}
+
+    def _move(self, tenancy: Tenancy, signal: TenureSignal) -> None:
+        """Follow one edge of the table."""
+        self._counts[tenancy.phase] -= 1
+        tenancy.phase = next_tenure_phase(tenancy.phase, signal)
+        self._counts[tenancy.phase] += 1
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -97,71 +105,79 @@ class Tenures:
         """The tenures of one role."""
         return [t for t in self._by_key.values() if t.key.role == role]
 
-    def request(self, key: ClaimKey, role: Role, note: Note) -> Tenancy:
+    def request(self, key: ClaimKey, role: Role, note: Note, session: str) -> Tenancy:
         """A claim is about to be asked for."""
-        tenancy = Tenancy(self._next_number, key, role, note)
+        timeout = role.progress_timeout_s if role.progress_timeout_s is not None else _INF
+        number = self._next_number
+        tenancy = Tenancy(number, key, role, note, session, debt=Debt(number, timeout))
         self._next_number += 1
         self._by_key[key] = tenancy
         self._by_number[tenancy.number] = tenancy
+        self._counts[tenancy.phase] += 1
         return tenancy
 
-    def won(self, tenancy: Tenancy, *, token: int, session: str, now: float) -> None:
+    def won(self, tenancy: Tenancy, *, token: int, now: float) -> None:
         """The store gave us the claim."""
-        tenancy.signal(TenureSignal.WON)
-        tenancy.token, tenancy.session, tenancy.since_s = token, session, now
+        self._move(tenancy, TenureSignal.WON)
+        tenancy.token = token
+        tenancy.since_s = tenancy.renewed_s = now
         tenancy.running = True
 
     def refused(self, tenancy: Tenancy) -> None:
         """The store did not give it to us, or nobody knows: a view will tell."""
-        tenancy.signal(TenureSignal.REFUSED)
+        self._move(tenancy, TenureSignal.REFUSED)
         self._drop(tenancy)
 
     def ask(self, tenancy: Tenancy, why: str) -> bool:
         """Ask its code to stop in order. False if it is not leading (any more)."""
         if tenancy.phase is not TenurePhase.LEADING:
             return False
-        tenancy.signal(TenureSignal.ASK)
+        self._move(tenancy, TenureSignal.ASK)
         tenancy.why = why
         return True
 
     def force(self, tenancy: Tenancy, note: Note, why: str) -> None:
         """Give the claim back although its code still runs."""
-        tenancy.signal(TenureSignal.FORCE)
+        self._move(tenancy, TenureSignal.FORCE)
         tenancy.note, tenancy.why = note, why
-        self._releasing[tenancy.key] = tenancy
+        self._give_back(tenancy)
+
+    def _give_back(self, tenancy: Tenancy) -> None:
+        self._releasing[tenancy.key] = self._unsent[tenancy.key] = tenancy
 
     def work_ended(self, tenancy: Tenancy, note: Note | None) -> None:
         """Its code has stopped; with a `note`, the claim is now to be given back."""
         tenancy.running = False
         if tenancy.phase in (TenurePhase.LEADING, TenurePhase.STOPPING) and note is None:
-            tenancy.signal(TenureSignal.TAKEN)
-        tenancy.signal(TenureSignal.ENDED)
+            self._move(tenancy, TenureSignal.TAKEN)
+        self._move(tenancy, TenureSignal.ENDED)
         if tenancy.phase is TenurePhase.GONE:
             self._note_end(tenancy)
             self._drop(tenancy)
         elif note is not None and tenancy.key not in self._releasing:
             tenancy.note = note
-            self._releasing[tenancy.key] = tenancy
+            self._give_back(tenancy)
 
     def taken(self, tenancy: Tenancy, why: str) -> None:
         """The claim is not ours any more."""
-        tenancy.signal(TenureSignal.TAKEN)
+        self._move(tenancy, TenureSignal.TAKEN)
         tenancy.why = tenancy.why or why
         self._leave(tenancy)
 
     def released(self, tenancy: Tenancy) -> None:
         """The store confirmed that it is given back."""
-        tenancy.signal(TenureSignal.RELEASED)
+        self._move(tenancy, TenureSignal.RELEASED)
         self._leave(tenancy)
 
     def _leave(self, tenancy: Tenancy) -> None:
         self._note_end(tenancy)
         self._releasing.pop(tenancy.key, None)
+        self._unsent.pop(tenancy.key, None)
         self.late.pop(tenancy.key, None)
         if tenancy.phase is TenurePhase.GONE:
             self._drop(tenancy)
         elif not tenancy.running:
-            tenancy.signal(TenureSignal.ENDED)
+            self._move(tenancy, TenureSignal.ENDED)
             self._drop(tenancy)
 
     def _note_end(self, tenancy: Tenancy) -> None:
@@ -176,17 +192,21 @@ class Tenures:
 
     def to_release(self) -> list[Tenancy]:
         """What must be given back and is not on its way; counts as on its way from now on."""
-        found = [t for t in self._releasing.values() if not t.sent]
-        for tenancy in found:
-            tenancy.sent = True
+        found = list(self._unsent.values())
+        self._unsent.clear()
         return found
+
+    @property
+    def unsent(self) -> bool:
+        """Whether `to_release` has anything."""
+        return bool(self._unsent)
 
     def release_failed(self, keys: Iterable[ClaimKey]) -> None:
         """A release is not certain: it will be sent again."""
         for key in keys:
             tenancy = self._releasing.get(key)
             if tenancy is not None:
-                tenancy.sent = False
+                self._unsent[key] = tenancy
 
     def ended_before(self, claim: Claim) -> bool:
         """Whether this very tenure, or a later one of its key, has ended here already."""
@@ -197,16 +217,11 @@ class Tenures:
         self._ended.clear()
 
     @property
-    def releasing(self) -> bool:
-        """Whether anything is waiting to be given back, or on its way."""
-        return bool(self._releasing)
-
-    @property
     def quiet(self) -> bool:
         """Whether nothing is held or on its way; code may linger."""
-        return all(t.phase is TenurePhase.LINGERING for t in self._by_key.values())
+        return len(self._by_key) == self._counts[TenurePhase.LINGERING]
 
     @property
-    def running(self) -> bool:
-        """Whether the code of any tenure that could still be trusted runs."""
-        return any(t.running and t.active for t in self._by_key.values())
+    def active(self) -> int:
+        """How many claims are ours with code that may be acting."""
+        return self._counts[TenurePhase.LEADING] + self._counts[TenurePhase.STOPPING]

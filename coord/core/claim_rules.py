@@ -1,0 +1,244 @@
+"""How claims are won, adopted, found gone, and given back.
+
+Owns the answers to claim and release requests and the comparing of views with what we hold. May
+not know who should hold what (the desks') nor deadlines (the keeper's).
+
+Why reading back is used one way only: a view that shows a claim as ours proves that it was
+applied; a view that does not show it proves nothing, because a request that was held on its way
+may land after the view was read. So an ambiguous claim is simply forgotten here, and whatever
+view shows it as ours, now or much later, has it adopted or released by its token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from coord.core import commands as c
+from coord.core import events as e
+from coord.core.decision import Ask, Standing
+from coord.core.desk import Desk
+from coord.core.endings import ended
+from coord.core.member import Member
+from coord.core.states import SessionPhase, TenurePhase
+from coord.core.tenures import Tenancy
+from coord.model import Claim, EndingKind, Note, View
+from coord.spi import Claimed, ClaimRequest, Held, Tenure
+
+__all__ = ["ClaimRules"]
+
+
+class ClaimRules:
+    """The claims of one member."""
+
+    def __init__(self, member: Member) -> None:
+        self._m = member
+
+    # --- deciding ----------------------------------------------------------------------------
+
+    def decide(self, now: float) -> None:
+        """Let each desk that has something to decide do so, and carry it out."""
+        m = self._m
+        session = m.keeper.session
+        if session is None or now < m.retry_s:
+            return
+        standing = None
+        for desk in m.desks.values():
+            if now < desk.wake_s:
+                continue
+            standing = standing or Standing(
+                session,
+                m.name,
+                m.max_shards,
+                m.timing,
+                m.peers.present_since_s,
+                m.highest,
+            )
+            self._carry_out(desk, standing, now)
+
+    def _carry_out(self, desk: Desk, standing: Standing, now: float) -> None:
+        m = self._m
+        decision = desk.decide(standing, m.tenures, now)
+        for kind, detail in decision.reports:
+            m.report(kind, detail)
+        for ask in decision.asks:
+            self._ask(ask, now)
+        if decision.put_role is not None and desk.role.name not in m.putting:
+            m.putting.add(desk.role.name)
+            m.emit(c.PutRole(decision.put_role))
+        batch = m.guarantees.batch_size
+        for start in range(0, len(decision.claims), batch):
+            self._request(desk, standing.session, decision.claims[start : start + batch])
+
+    def _request(self, desk: Desk, session: str, requests: list[ClaimRequest]) -> None:
+        for request in requests:
+            self._m.tenures.request(request.key, desk.role, request.note, session)
+        self._m.emit(c.Claim(session, tuple(requests)))
+
+    def _ask(self, ask: Ask, now: float) -> None:
+        tenancy = self._m.tenures.at(ask.key)
+        if tenancy is None or not self._m.tenures.ask(tenancy, ask.why):
+            return
+        if ask.rotates:
+            tenancy.kind = EndingKind.TENURE
+        self._m.stop_term(tenancy, ask.why, now_over=False)
+        self._owe_stop(tenancy, now)
+
+    def _owe_stop(self, tenancy: Tenancy, now: float) -> None:
+        """Code that was asked to stop owes that, as it owes progress."""
+        due = self._m.attended.reading(now) + tenancy.debt.timeout_s
+        self._m.debts.owe(tenancy.debt, min(due, tenancy.debt.due_s))
+
+    # --- answers -----------------------------------------------------------------------------
+
+    def on_claimed(
+        self, command: c.Claim, answers: Sequence[Claimed | Held], event: e.Done
+    ) -> None:
+        """Each key was won or not, by itself."""
+        m = self._m
+        for request, answer in zip(command.requests, answers, strict=True):
+            tenancy = m.tenures.at(request.key)
+            if tenancy is None or not tenancy.awaits(command.session):
+                continue
+            if isinstance(answer, Held):
+                m.tenures.refused(tenancy)
+                m.look_at(event.now)
+                m.retry_s = max(m.retry_s, event.now + m.timing.rpc_timeout_s / 10)
+                continue
+            m.tenures.won(tenancy, token=answer.token, now=event.now)
+            self._begin(tenancy, event.now)
+
+    def _begin(self, tenancy: Tenancy, now: float) -> None:
+        """Start the term, unless things have changed since we asked."""
+        m = self._m
+        desk = m.desks.get(tenancy.key.role)
+        record = desk.record if desk is not None else None
+        lifted = tenancy.token + (record.token_base if record is not None else 0)
+        wanted = (
+            m.keeper.phase is SessionPhase.LIVE
+            and record is not None
+            and record.open
+            and record.generation == tenancy.key.generation
+        )
+        if lifted <= m.highest.get(tenancy.key, 0):
+            m.report("token-regression", f"claim {tenancy.key} was given the old token {lifted}")
+            wanted = False
+        if not wanted:
+            self.give_back(tenancy, None)
+            return
+        if tenancy.debt.timeout_s != float("inf"):
+            m.debts.owe(tenancy.debt, m.attended.reading(now) + tenancy.debt.timeout_s)
+        m.emit(c.StartTerm(tenancy.number, tenancy.key, lifted, tenancy.role, m.keeper.lease))
+
+    def give_back(self, tenancy: Tenancy, kind: EndingKind | None) -> None:
+        """Its code has stopped, or never began: give the claim back in order."""
+        m = self._m
+        m.debts.settle(tenancy.debt)
+        if m.keeper.phase is SessionPhase.FADING:
+            m.tenures.work_ended(tenancy, None)
+            return
+        m.tenures.work_ended(tenancy, self.last_note(tenancy, kind, clean=True))
+
+    def last_note(self, tenancy: Tenancy, kind: EndingKind | None, *, clean: bool) -> Note:
+        """The note that this tenure leaves; says so if it poisons the claim."""
+        desk = self._m.desks.get(tenancy.key.role)
+        note = ended(
+            tenancy.note,
+            tenancy.role,
+            member=self._m.name,
+            kind=kind,
+            clean=clean,
+            progressed=tenancy.progressed,
+            members=desk.members if desk is not None else 1,
+        )
+        if note.poison_s:
+            names = ", ".join(ending.member for ending in note.endings)
+            self._m.report(
+                "poisoned",
+                f"claim {tenancy.key} has defeated {names}: nobody takes it for "
+                f"{note.poison_s:g} s. Mend the work; the first progress clears it.",
+            )
+        return note
+
+    def on_claim_failed(self, command: c.Claim, now: float) -> None:
+        """Nobody knows, or nothing was done: a view will tell."""
+        for request in command.requests:
+            tenancy = self._m.tenures.at(request.key)
+            if tenancy is not None and tenancy.awaits(command.session):
+                self._m.tenures.refused(tenancy)
+        self._m.look_at(now)
+        self._m.back_off(now)
+
+    # --- giving back -------------------------------------------------------------------------
+
+    def flush(self, now: float) -> None:
+        """Send what is to be given back, in batches."""
+        m = self._m
+        if not m.tenures.unsent or now < m.retry_s or m.keeper.session is None:
+            return
+        tenures = tuple(t.as_tenure() for t in m.tenures.to_release())
+        for start in range(0, len(tenures), m.guarantees.batch_size):
+            m.emit(c.Release(m.keeper.session, tenures[start : start + m.guarantees.batch_size]))
+
+    def on_released(self, command: c.Release) -> None:
+        """The store confirmed."""
+        for item in command.tenures:
+            tenancy = self._m.tenures.at(item.key)
+            if (
+                tenancy is not None
+                and tenancy.token == item.token
+                and tenancy.phase is TenurePhase.RELEASING
+            ):
+                self._m.tenures.released(tenancy)
+        for desk in self._m.desks.values():
+            desk.wake_s = float("-inf")
+
+    def on_release_failed(self, command: c.Release, now: float) -> None:
+        """Send it again: releasing twice by token is safe."""
+        self._m.tenures.release_failed(item.key for item in command.tenures)
+        self._m.back_off(now)
+
+    # --- views -------------------------------------------------------------------------------
+
+    def compare(self, view: View, session: str, now: float) -> None:
+        """Adopt or release what the view shows as ours; stop what it shows as taken."""
+        strays = [
+            Tenure(claim.key, claim.token, claim.note)
+            for claim in view.by_session.get(session, ())
+            if not self._known(claim) and not self._adopted(claim, session, now)
+        ]
+        if strays:
+            self._m.emit(c.Release(session, tuple(strays)))
+        for tenancy in self._m.tenures:
+            if tenancy.phase is TenurePhase.CLAIMING or tenancy.phase is TenurePhase.LINGERING:
+                continue
+            claim_now = view.claims.get(tenancy.key)
+            if claim_now is None or claim_now.token < tenancy.token:
+                continue  # an older view
+            if claim_now.session != session or claim_now.token > tenancy.token:
+                self._taken(tenancy, "the claim was taken away")
+
+    def _known(self, claim: Claim) -> bool:
+        tenancy = self._m.tenures.at(claim.key)
+        if tenancy is not None and tenancy.phase is TenurePhase.CLAIMING:
+            return True  # its answer is on the way
+        if tenancy is not None and tenancy.token == claim.token:
+            return tenancy.phase is not TenurePhase.LINGERING
+        return self._m.tenures.ended_before(claim)
+
+    def _adopted(self, claim: Claim, session: str, now: float) -> bool:
+        m = self._m
+        desk = m.desks.get(claim.key.role)
+        if desk is None or claim.key in m.tenures or m.keeper.phase is not SessionPhase.LIVE:
+            return False
+        m.report("adopted", f"claim {claim.key} is ours though its answer was lost")
+        tenancy = m.tenures.request(claim.key, desk.role, claim.note, session)
+        m.tenures.won(tenancy, token=claim.token, now=now)
+        self._begin(tenancy, now)
+        return True
+
+    def _taken(self, tenancy: Tenancy, why: str) -> None:
+        if tenancy.active:
+            self._m.report("deposed", f"claim {tenancy.key}: {why}")
+            self._m.stop_term(tenancy, why, now_over=True)
+        self._m.debts.settle(tenancy.debt)
+        self._m.tenures.taken(tenancy, why)

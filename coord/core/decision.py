@@ -1,0 +1,213 @@
+"""One round of deciding about one role: the plan on one side, what we hold on the other.
+
+Owns the comparison, and the waiting that is counted from what our own views showed. Lives for
+one call of `Desk.decide`, which keeps whatever must be remembered between two rounds, and may not
+know what other roles need. The reasons of each wait stand at the head of `desk.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from coord.config import Role, Timing
+from coord.core.assignment import Plan, candidates, rank
+from coord.core.endings import opening_note
+from coord.core.tenures import Tenures
+from coord.model import Claim, ClaimKey, Note, RoleRecord, View
+from coord.spi import ClaimRequest
+
+__all__ = ["SETTLE_PATIENCE", "Ask", "Decision", "Free", "Round", "Standing"]
+
+SETTLE_PATIENCE = 5
+"""How many settling times a fleet that never settles may delay a claim."""
+_INF = float("inf")
+_NOTHING = Note()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a desk is told of its member each time it decides."""
+
+    session: str
+    name: str
+    max_shards: int | None
+    timing: Timing
+    present_since_s: Callable[[str], float]
+    highest: Mapping[ClaimKey, int]
+    """The highest lifted token ever seen of keys whose store has gone back in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A held claim whose code should stop."""
+
+    key: ClaimKey
+    why: str
+    rotates: bool = False
+    """Whether it stops for somebody else's turn: its holder then rests."""
+
+
+@dataclass(slots=True)
+class Decision:
+    """What a desk wants done now."""
+
+    claims: list[ClaimRequest] = field(default_factory=list)
+    asks: list[Ask] = field(default_factory=list)
+    put_role: RoleRecord | None = None
+    reports: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Free:
+    """A free claim, and since when our views have shown it so."""
+
+    claim: Claim | None
+    since_s: float
+
+    @property
+    def note(self) -> Note:
+        """What its last holder left."""
+        return self.claim.note if self.claim is not None else _NOTHING
+
+    @property
+    def token(self) -> int:
+        """Its last token; 0 if it never had one."""
+        return self.claim.token if self.claim is not None else 0
+
+    @property
+    def claimable_s(self) -> float:
+        """When the resource has had the time that its last holder asked for."""
+        note = self.note
+        return self.since_s + (0.0 if note.clean else note.lock_delay_s)
+
+
+@dataclass(slots=True, kw_only=True)
+class Round:
+    """All that one round looks at, and what it decides."""
+
+    role: Role
+    me: Standing
+    view: View
+    record: RoleRecord
+    dealt: Plan
+    barred: frozenset[tuple[ClaimKey, str]]
+    poisoned: frozenset[ClaimKey]
+    free: Mapping[ClaimKey, Free]
+    crew_s: float
+    """When the candidates last changed, as our views showed it."""
+    tenures: Tenures
+    decision: Decision
+    now: float
+    wake_s: float = _INF
+    regressed: str = ""
+
+    def _due(self, when_s: float) -> bool:
+        """Whether `when_s` has come; if not, ask to be woken then."""
+        if self.now >= when_s:
+            return True
+        self.wake_s = min(self.wake_s, when_s)
+        return False
+
+    def hand_over(self) -> None:
+        """Ask the code of claims to stop that the plan gives to a member which can take them."""
+        for key, target in self.dealt.moves.get(self.me.session, ()):
+            tenancy = self.tenures.at(key)
+            if tenancy is None or not tenancy.active:
+                continue
+            wait_s = self.me.timing.settle_s
+            if self._only_preferred(target):
+                wait_s = max(wait_s, self.role.prefer_after_s)
+            if self._due(self.me.present_since_s(target) + wait_s):
+                self.decision.asks.append(Ask(key, "another member takes over"))
+
+    def _only_preferred(self, target: str) -> bool:
+        """Whether the target is preferred and this member is not."""
+        preferred = self.record.preferred
+        member = self.view.members.get(target)
+        return (
+            member is not None and member.record.name in preferred and self.me.name not in preferred
+        )
+
+    def end_long_tenures(self) -> None:
+        """Rotate what has been held for `max_tenure_s`, or renew it if nobody could take over."""
+        limit = self.role.max_tenure_s
+        if limit is None:
+            return
+        for tenancy in self.tenures.of_role(self.record.name):
+            if not tenancy.active or not self._due(tenancy.renewed_s + limit):
+                continue
+            if self._somebody_else(tenancy.key):
+                self.decision.asks.append(Ask(tenancy.key, "max tenure", rotates=True))
+            else:
+                tenancy.renewed_s = self.now
+                self.wake_s = min(self.wake_s, self.now + limit)
+
+    def _somebody_else(self, key: ClaimKey) -> bool:
+        settle_s = self.me.timing.settle_s
+        for member in candidates(self.view, self.record):
+            if member.session == self.me.session or (key, member.record.name) in self.barred:
+                continue
+            if self.now < self.me.present_since_s(member.session) + settle_s:
+                continue
+            held = [
+                claim.key
+                for claim in self.view.by_session.get(member.session, ())
+                if claim.key.role == key.role
+            ]
+            limit = member.record.max_shards
+            if (limit is None or len(held) < limit) and all(k.shard != key.shard for k in held):
+                return True
+        return False
+
+    def claim_fresh(self) -> None:
+        """Ask for what the plan gives us."""
+        for key in self.dealt.fresh.get(self.me.session, ()):
+            free = self.free[key]
+            if key not in self.tenures and self._due(free.claimable_s):
+                self._request(key, free)
+
+    def claim_overdue(self) -> None:
+        """Ask for what somebody else should have taken by now, if we have room for it."""
+        me, fresh = self.me, self.dealt.fresh.get(self.me.session, ())
+        crew = [member.session for member in candidates(self.view, self.record)]
+        if me.session not in crew or len(self.free) == len(fresh):
+            return
+        mine = self.tenures.of_role(self.record.name)
+        limit = me.max_shards if me.max_shards is not None else self.record.shape.shards
+        room = limit - len(mine) - len(self.decision.claims)
+        shards = {t.key.shard for t in mine} | {r.key.shard for r in self.decision.claims}
+        place, patience_s = crew.index(me.session), me.timing.claim_timeout_s
+        for key, free in self.free.items():
+            if room <= 0:
+                return
+            if key.shard in shards or key in self.poisoned or (key, me.name) in self.barred:
+                continue
+            if self.dealt.owner.get(key) == me.session:
+                continue
+            wait_s = patience_s * (1 + rank(len(crew), place, key) / len(crew))
+            if self._due(self._expected_s(free) + wait_s) and self._request(key, free):
+                room -= 1
+                shards.add(key.shard)
+
+    def _expected_s(self, free: Free) -> float:
+        """When the member that the plan names should have claimed: it may have to settle first."""
+        settle_s = self.me.timing.settle_s
+        patience_s = free.claimable_s + SETTLE_PATIENCE * settle_s
+        return min(max(free.claimable_s, self.crew_s + settle_s), patience_s)
+
+    def _request(self, key: ClaimKey, free: Free) -> bool:
+        """Ask for one claim, unless the store's tokens have gone back behind what we have seen."""
+        last = free.token + self.record.token_base
+        highest = self.me.highest.get(key, 0)
+        if last < highest:
+            self.regressed = (
+                f"claim {key}: the store's last token is {last}, yet {highest} was given out "
+                "before, so the store has lost data (restored from a backup?). Lift the group's "
+                "tokens above it with `coord tokens raise`."
+            )
+            return False
+        note = opening_note(free.claim, self.role, self.me.name)
+        request = ClaimRequest(key, free.token, self.record.version, note)
+        self.decision.claims.append(request)
+        return True

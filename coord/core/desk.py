@@ -1,0 +1,217 @@
+"""One role as this member serves it: what to claim now, what to hand over, and when to look again.
+
+Owns the waiting rules of assignment: everything that counts time on our own clock from what our
+own views showed. May not know the store, and decides nothing about who *should* hold what: that
+is the plan's, a function of the view alone. Unequal waiting in two members costs time, never
+safety, because the store gives each claim to one of them.
+
+* First claim: only after the candidates have been the same for `settle_s` (a fleet that starts
+  together shares the work once instead of shuffling it), but no later than five times that.
+* Hand over: only to a member that has been present for `settle_s` (a member that comes and goes
+  moves nothing), or for `prefer_after_s` where it takes only because it is preferred.
+* `lock_delay_s` of the last holder passes first, unless it let go cleanly.
+* Bars and poison hold for as long as they say, from when this view first showed them here.
+* A claim that has been free for `claim_timeout_s` may be taken by anyone with room, one rank after
+  another, so that one member that is slow, barred or wrong leaves no shard without a leader.
+* `max_tenure_s` ends a tenure only if somebody else could take over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from coord.config import Role
+from coord.core.assignment import Plan, candidates, plan
+from coord.core.decision import SETTLE_PATIENCE, Ask, Decision, Free, Round, Standing
+from coord.core.tenures import Tenures
+from coord.model import ClaimKey, RoleRecord, View
+
+__all__ = ["Desk"]
+
+_INF = float("inf")
+
+
+class Desk:
+    """The waiting rules of one role in one member."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+        self.record: RoleRecord | None = None
+        self.wake_s = -_INF
+        self._view: View | None = None
+        self._free: dict[ClaimKey, Free] = {}
+        self._listed_s: float | None = None
+        self._warm = False
+        self._crew: frozenset[str] = frozenset()
+        self._crew_s = -_INF
+        self._said: dict[str, str] = {}
+
+    @property
+    def members(self) -> int:
+        """How many members could hold a claim of this role."""
+        return len(self._crew)
+
+    def forget_session(self) -> None:
+        """A new session is a newcomer: it reads anew and settles before it claims."""
+        self._view = None
+        self._listed_s = None
+        self._warm = False
+
+    def on_view(self, view: View, *, session: str, now: float) -> None:
+        """Take in what a newer view shows of this role."""
+        if self._view is not None and view.revision == self._view.revision:
+            return  # nothing but heartbeats: keep the view that the plans are kept on
+        self._view = view
+        self.record = record = view.roles.get(self.role.name)
+        self._note_free(view, record, now)
+        crew = frozenset(m.session for m in candidates(view, record)) if record else frozenset()
+        if crew != self._crew:
+            self._crew, self._crew_s = crew, now
+        if session in crew and self._listed_s is None:
+            self._listed_s = now
+        self.wake_s = -_INF
+
+    def _note_free(self, view: View, record: RoleRecord | None, now: float) -> None:
+        if record is None:
+            self._free = {}
+            return
+        before = self._free
+        after: dict[ClaimKey, Free] = {}
+        claims = view.claims
+        for key in record.claim_keys():
+            claim = claims.get(key)
+            if claim is not None and claim.session is not None:
+                continue
+            known = before.get(key)
+            if known is not None and known.claim == claim:
+                after[key] = known
+            else:
+                after[key] = Free(claim, now)
+        self._free = after
+
+    def decide(self, me: Standing, tenures: Tenures, now: float) -> Decision:
+        """What to do now; sets `wake_s` to when to ask again though nothing changed."""
+        decision = Decision()
+        self.wake_s = _INF
+        view, record = self._view, self.record
+        if view is None:
+            return decision
+        if record is None:
+            decision.put_role = RoleRecord(
+                name=self.role.name, shape=self.role.shape, preferred=self.role.preferred
+            )
+            return decision
+        if self._misfit(record, tenures, decision):
+            if record.pending is not None and self._drained(view, record):
+                decision.put_role = replace(
+                    record, shape=record.pending, generation=record.generation + 1, pending=None
+                )
+            return decision
+        barred, poisoned = self._bars(now)
+        dealt = plan(view, record, barred=barred, poisoned=poisoned)
+        this = Round(
+            role=self.role,
+            me=me,
+            view=view,
+            record=record,
+            dealt=dealt,
+            barred=barred,
+            poisoned=poisoned,
+            free=self._free,
+            crew_s=self._crew_s,
+            tenures=tenures,
+            decision=decision,
+            now=now,
+        )
+        this.hand_over()
+        this.end_long_tenures()
+        if self._may_claim(me, now):
+            this.claim_fresh()
+            this.claim_overdue()
+        self._at(this.wake_s)
+        if this.regressed:
+            self._say(decision, "token-regression", this.regressed)
+        self._say_unassigned(dealt, decision)
+        return decision
+
+    # --- whether there is anything to decide -------------------------------------------------
+
+    def _misfit(self, record: RoleRecord, tenures: Tenures, decision: Decision) -> bool:
+        """Whether nobody, or not this member, may hold the role now; then asks holders to stop."""
+        why = ""
+        if record.paused:
+            why = "the role is paused"
+        elif record.pending is not None:
+            why = "the role is being reshaped"
+        elif record.shape != self.role.shape:
+            why = "the role has another shape"
+            self._say(
+                decision,
+                "shape-conflict",
+                f"role {record.name!r} has {record.shape.shards} shards × {record.shape.seats} "
+                f"seats in the group; this member declares {self.role.shards} × "
+                f"{self.role.seats} and claims nothing. Use `coord reshape`, or declare the same.",
+            )
+        for tenancy in tenures.of_role(record.name):
+            if why or tenancy.key.generation != record.generation:
+                decision.asks.append(Ask(tenancy.key, why or "the role has a newer generation"))
+        if not why:
+            self._said.pop("shape-conflict", None)
+        return bool(why)
+
+    @staticmethod
+    def _drained(view: View, record: RoleRecord) -> bool:
+        return all(
+            claim.session is None for key, claim in view.claims.items() if key.role == record.name
+        )
+
+    def _may_claim(self, me: Standing, now: float) -> bool:
+        if self._warm:
+            return True
+        if self._listed_s is None:
+            return False
+        settle = me.timing.settle_s
+        due = min(
+            max(self._listed_s, self._crew_s) + settle, self._listed_s + SETTLE_PATIENCE * settle
+        )
+        if now < due:
+            self._at(due)
+            return False
+        self._warm = True
+        return True
+
+    def _at(self, when_s: float) -> None:
+        self.wake_s = min(self.wake_s, when_s)
+
+    def _bars(self, now: float) -> tuple[frozenset[tuple[ClaimKey, str]], frozenset[ClaimKey]]:
+        """The bars and poisons in force on free claims; looks again when the first one ends."""
+        barred = set()
+        poisoned = set()
+        for key, free in self._free.items():
+            note = free.note
+            if now < free.since_s + note.poison_s:
+                poisoned.add(key)
+                self._at(free.since_s + note.poison_s)
+            for ending in note.endings:
+                if now < free.since_s + ending.bar_s:
+                    barred.add((key, ending.member))
+                    self._at(free.since_s + ending.bar_s)
+        return frozenset(barred), frozenset(poisoned)
+
+    # --- saying it once ----------------------------------------------------------------------
+
+    def _say_unassigned(self, dealt: Plan, decision: Decision) -> None:
+        if dealt.unassigned:
+            self._say(
+                decision,
+                "unassigned",
+                f"role {self.role.name!r}: {dealt.unassigned} claims have no member with capacity. "
+                "Add members, or raise max_shards.",
+            )
+        else:
+            self._said.pop("unassigned", None)
+
+    def _say(self, decision: Decision, kind: str, detail: str) -> None:
+        if self._said.get(kind) != detail:
+            self._said[kind] = detail
+            decision.reports.append((kind, detail))

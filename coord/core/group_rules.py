@@ -1,0 +1,175 @@
+"""What this member does about the group: looks at it, evicts the dead, audits the idle.
+
+Owns when to read the view and the beacons, and what follows from them for others. May not know
+deadlines of our own session (the keeper's) nor which claims we want (the desks').
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from coord.config import Role
+from coord.core import commands as c
+from coord.core import events as e
+from coord.core.audit import Suspect
+from coord.core.claim_rules import ClaimRules
+from coord.core.endings import ended
+from coord.core.member import Member
+from coord.core.session_rules import SessionRules
+from coord.core.states import SessionPhase
+from coord.errors import CoordError
+from coord.model import EndingKind, View
+from coord.spi import BeaconSeen, Tenure
+
+__all__ = ["GroupRules"]
+
+_INF = float("inf")
+_COALESCE_S = 0.005
+_LOOKING = frozenset({SessionPhase.OPENING, SessionPhase.LIVE, SessionPhase.LEAVING})
+
+
+class GroupRules:
+    """The group side of one member."""
+
+    def __init__(self, member: Member, session: SessionRules, claims: ClaimRules) -> None:
+        self._m = member
+        self._session = session
+        self._claims = claims
+
+    def wake(self, now: float) -> None:
+        """The store says: look again. Wakes that come together make one read."""
+        self._m.look_at(now + _COALESCE_S)
+
+    def _looks(self) -> bool:
+        phase = self._m.keeper.phase
+        if phase is SessionPhase.OPENING:
+            return self._m.duplicate is not None
+        return phase in _LOOKING
+
+    def act(self, now: float) -> None:
+        """Evict, read, audit and say who we are, as far as each is due."""
+        m = self._m
+        if not self._looks():
+            return
+        evict, read = m.peers.dead(now)
+        for observed in evict:
+            m.emit(c.Evict(observed))
+        if (read or now >= m.reading.due_s) and not m.reading.outstanding:
+            m.reading.outstanding = True
+            m.reading.due_s = _INF  # a wake from now on asks for another read
+            m.emit(c.ReadView())
+        session = m.keeper.session
+        if session is None:
+            return
+        if self._audits(session) and now >= m.audit.due_s():
+            m.reading.beacons_outstanding = True
+            m.audit.asked(now)
+            m.emit(c.ReadBeacons())
+        record = m.record()
+        if record != m.sent_record and not m.updating and now >= m.retry_s:
+            m.updating = True
+            m.emit(c.UpdateRecord(session, record))
+
+    def _audits(self, session: str) -> bool:
+        m = self._m
+        return (
+            m.keeper.phase is SessionPhase.LIVE
+            and not m.reading.beacons_outstanding
+            and m.reading.view is not None
+            and m.audit.is_auditor(m.reading.view, session)
+        )
+
+    # --- views -------------------------------------------------------------------------------
+
+    def on_view(self, event: e.Done, view: View) -> None:
+        """Take in a view, unless a later one was taken in before."""
+        m, now = self._m, event.now
+        m.reading.outstanding = False
+        m.look_at(now + m.peers.refresh_s())
+        if event.sent_at_s < m.reading.sent_at_s:
+            return
+        self._remember_tokens(view)
+        m.reading.view, m.reading.sent_at_s = view, event.sent_at_s
+        session = m.keeper.session
+        m.peers.on_view(view, own=session, sent_at_s=event.sent_at_s, now=now)
+        self._session.judge_duplicate(now)
+        if session is None or not m.keeper.renewing:
+            return
+        if session not in view.members:
+            if event.sent_at_s >= m.keeper.live_since_s:
+                self._session.doubt(now, "the store does not know our session any more", lost=True)
+            return
+        for desk in m.desks.values():
+            desk.on_view(view, session=session, now=now)
+        self._claims.compare(view, session, now)
+
+    def _remember_tokens(self, view: View) -> None:
+        """A store that went back in time must not make us lead under a token given out before."""
+        m = self._m
+        before = m.reading.view
+        if before is None or view.revision >= before.revision:
+            return
+        for key, claim in before.claims.items():
+            role = before.roles.get(key.role)
+            lifted = claim.token + (role.token_base if role is not None else 0)
+            m.highest[key] = max(m.highest.get(key, 0), lifted)
+        m.report("store-went-back", "the store shows an older state than before: restored?")
+
+    def on_view_failed(self, error: CoordError, now: float) -> None:
+        """Say so and try again."""
+        m = self._m
+        m.reading.outstanding = False
+        m.look_at(now + m.timing.rpc_timeout_s * (0.5 + m.jitter()))
+        m.report("store-unavailable", f"reading the group: {error}")
+
+    # --- evicting and deposing ---------------------------------------------------------------
+
+    def on_evicted(self, command: c.Evict, *, gone: bool, now: float) -> None:
+        """The store answered an eviction."""
+        if gone:
+            self._m.report("evicted", f"session {command.observed.session} is dead")
+            self._m.look_at(now)
+        else:
+            self._m.peers.not_dead(command.observed, now)
+
+    def on_beacons(self, beacons: Mapping[str, BeaconSeen], now: float) -> None:
+        """Depose whoever is proven idle."""
+        m = self._m
+        m.reading.beacons_outstanding = False
+        if m.keeper.session is None:
+            return
+        for suspect in m.audit.on_beacons(beacons, own=m.keeper.session, now=now):
+            self._depose(suspect)
+
+    def _depose(self, suspect: Suspect) -> None:
+        m, view = self._m, self._m.reading.view
+        holder = view.members.get(suspect.session) if view is not None else None
+        claim = view.claims.get(suspect.key) if view is not None else None
+        if holder is None or claim is None or claim.token != suspect.token:
+            return
+        desk = m.desks.get(suspect.key.role)
+        note = ended(
+            claim.note,
+            desk.role if desk is not None else Role(suspect.key.role),
+            member=holder.record.name,
+            kind=EndingKind.WEDGED,
+            clean=False,
+            progressed=False,
+            members=desk.members if desk is not None else len(view.members) if view else 1,
+        )
+        m.report("deposing", f"{holder.record.name} holds {suspect.key} and makes no progress")
+        m.emit(c.Depose(Tenure(suspect.key, suspect.token, note)))
+
+    # --- waking ------------------------------------------------------------------------------
+
+    def wake_s(self) -> float:
+        """When `act` has something to do next."""
+        m = self._m
+        if not self._looks():
+            return _INF
+        due = _INF
+        if not m.reading.outstanding:
+            due = min(m.reading.due_s, m.peers.next_due_s())
+        if m.keeper.session is not None and self._audits(m.keeper.session):
+            due = min(due, m.audit.due_s())
+        return due

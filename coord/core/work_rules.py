@@ -1,0 +1,130 @@
+"""What user code's doings mean: working, resting, making progress, ending, and being late.
+
+Owns the faux-leader rule on the member's own side. May not know what the work is.
+
+A term owes progress whenever its code runs outside `term.wait()`. If none comes within the role's
+`progress_timeout_s` (one declared longer step excepted), counted on the attended clock, the claim
+is given back at once although the code still runs, this member is barred from it, and the beacon
+admits it until the store has confirmed. Giving back before the code has stopped is deliberate: a
+wedged holder may never stop. What its code does later carries an old token, and the resource
+refuses it. Shown by `tests/unit/core/test_progress_rules.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from coord.core import commands as c
+from coord.core import events as e
+from coord.core.claim_rules import ClaimRules
+from coord.core.member import Member
+from coord.core.states import SessionPhase, TenurePhase
+from coord.core.tenures import Tenancy
+from coord.model import EndingKind, Note
+
+__all__ = ["WorkRules"]
+
+_INF = float("inf")
+_EPSILON_S = 1e-6
+"""Float sums of attended time may miss a deadline by less than this; waking early would spin."""
+
+
+class WorkRules:
+    """The work side of one member."""
+
+    def __init__(self, member: Member, claims: ClaimRules) -> None:
+        self._m = member
+        self._claims = claims
+
+    def began(self, event: e.WorkBegan) -> None:
+        """Code left `wait()`, or declared one longer step."""
+        tenancy = self._m.tenures.numbered(event.number)
+        if tenancy is None or not tenancy.active:
+            return
+        allowed = tenancy.debt.timeout_s if event.max_s is None else event.max_s
+        if tenancy.debt.timeout_s != _INF:
+            self._m.debts.owe(tenancy.debt, self._m.attended.reading(event.now) + allowed)
+
+    def rested(self, event: e.WorkRested) -> None:
+        """Code entered `wait()`. Coming back to it after working shows that it is not wedged."""
+        tenancy = self._m.tenures.numbered(event.number)
+        if tenancy is None or tenancy.phase is not TenurePhase.LEADING:
+            return
+        self._m.debts.settle(tenancy.debt)
+        if event.cycled:
+            self._made_progress(tenancy)
+
+    def progressed(self, event: e.WorkProgressed) -> None:
+        """Code got something done."""
+        tenancy = self._m.tenures.numbered(event.number)
+        if tenancy is None or not tenancy.active:
+            return
+        debt = tenancy.debt
+        debt.count += 1
+        if debt.due_s != _INF:
+            self._m.debts.owe(debt, self._m.attended.reading(event.now) + debt.timeout_s)
+        self._made_progress(tenancy)
+
+    def _made_progress(self, tenancy: Tenancy) -> None:
+        """The first progress of a tenure wipes the endings that it inherited."""
+        if tenancy.progressed:
+            return
+        tenancy.progressed = True
+        if not tenancy.note.endings or self._m.keeper.session is None:
+            return
+        note = replace(tenancy.note, endings=(), poison_s=0.0)
+        self._m.emit(c.Amend(self._m.keeper.session, (tenancy.as_tenure()._replace(note=note),)))
+
+    def on_amended(self, command: c.Amend) -> None:
+        """The store confirmed the cleared note."""
+        for item in command.tenures:
+            tenancy = self._m.tenures.at(item.key)
+            if tenancy is not None and tenancy.token == item.token and tenancy.active:
+                tenancy.note = item.note
+
+    def on_amend_failed(self, command: c.Amend) -> None:
+        """Not certain: the next progress tries again."""
+        for item in command.tenures:
+            tenancy = self._m.tenures.at(item.key)
+            if tenancy is not None and tenancy.token == item.token:
+                tenancy.progressed = False
+
+    def ended(self, event: e.WorkEnded) -> None:
+        """Code has stopped, as asked or by itself."""
+        tenancy = self._m.tenures.numbered(event.number)
+        if tenancy is None:
+            return
+        if tenancy.active:
+            self._claims.give_back(tenancy, event.kind or tenancy.kind)
+            return
+        self._m.debts.settle(tenancy.debt)
+        self._m.tenures.work_ended(tenancy, None)
+
+    def judge_late(self) -> None:
+        """Give back what is late with progress."""
+        m = self._m
+        for debt in m.debts.late(m.attended.now_s + _EPSILON_S):
+            tenancy = m.tenures.numbered(debt.number)
+            if tenancy is None or not tenancy.active or m.keeper.phase is SessionPhase.FADING:
+                continue
+            why = f"no progress for {debt.timeout_s:g} s"
+            note = self._claims.last_note(tenancy, EndingKind.WEDGED, clean=False)
+            self._force(tenancy, note, why)
+            m.tenures.late[tenancy.key] = tenancy
+            m.report("late", f"claim {tenancy.key}: {why}; this member is barred from it")
+
+    def force_all(self) -> None:
+        """The user does not want to wait for the code any longer."""
+        for tenancy in self._m.tenures:
+            if tenancy.active and self._m.keeper.phase is SessionPhase.LEAVING:
+                note = self._claims.last_note(tenancy, None, clean=False)
+                self._force(tenancy, note, "the member stops without waiting")
+
+    def _force(self, tenancy: Tenancy, note: Note, why: str) -> None:
+        self._m.stop_term(tenancy, why, now_over=True)
+        self._m.tenures.force(tenancy, note, why)
+
+    def wake_s(self, now: float) -> float:
+        """When the earliest debt may be due, if the control thread stays awake until then."""
+        due = self._m.debts.next_due_s()
+        return due if due == _INF else now + max(_EPSILON_S, due - self._m.attended.now_s)
