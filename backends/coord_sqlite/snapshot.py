@@ -1,0 +1,196 @@
+"""Views: reading only what changed since the last one, and sharing the rest.
+
+Owns one cached view per group. Decides nothing. The costs it keeps (`test_idle_costs.py`): while
+the group's revision stands still, a view is one statement and O(members), whatever is claimed;
+after a change it reads the rows that changed, and copies the mapping of claims once.
+"""
+
+# ruff: noqa: S608  statements are put together from constants alone
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from coord.errors import Certainty, StoreUnavailable
+from coord.model import Claim, ClaimKey, LiveMember, RoleRecord, View
+from coord_sqlite.life import Observer
+from coord_sqlite.link import Link
+from coord_sqlite.peers import Peers
+from coord_sqlite.records import SESSION_COLUMNS, SessionRow, member_of, note_of, role_of
+
+__all__ = ["Snapshots"]
+
+_PULSE = (
+    "SELECT g.revision, s.id, s.seq, s.expires_at_s FROM groups g "
+    "LEFT JOIN sessions s ON s.gid = g.gid WHERE g.name=?"
+)
+_SESSIONS = f"SELECT record, {SESSION_COLUMNS} FROM sessions WHERE gid=? AND rev>?"
+_ROLES = "SELECT role, name, version, body FROM roles WHERE gid=? AND rev>?"
+_CLAIMS = (
+    "SELECT role, generation, shard, seat, token, session, note, clean FROM claims "
+    "WHERE gid=? AND rev>?"
+)
+_CLAIMS_OF_ROLE = _CLAIMS.replace("gid=? AND rev>?", "role=?")
+
+
+@dataclass(slots=True)
+class _Known:
+    """What was read of one group. The mappings inside views are never changed in place."""
+
+    view: View
+    sessions: dict[str, SessionRow]
+    roles: dict[int, RoleRecord]
+
+
+class Snapshots:
+    """Reads views, one at a time; any thread. `reader` gives the connection to read through."""
+
+    def __init__(self, reader: Callable[[], Link], observer: Observer, peers: Peers) -> None:
+        self._reader = reader
+        self._lock = threading.Lock()
+        self._observer = observer
+        self._peers = peers
+        self._groups: dict[str, _Known] = {}
+
+    def view(self, group: str) -> View:
+        """The group as it is now."""
+        link = self._reader()
+        if not self._lock.acquire(timeout=link.timeout_s):
+            raise StoreUnavailable(
+                f"another thread has been reading {link.path} for {link.timeout_s:g} s",
+                cure="Raise the timeout, or look for a stalled disk.",
+                certainty=Certainty.NOT_APPLIED,
+            )
+        try:
+            return self._view(link, group)
+        finally:
+            self._lock.release()
+
+    def _view(self, link: Link, group: str) -> View:
+        known = self._groups.get(group) or _Known(View(group=group, revision=0), {}, {})
+        pulse = link.read(_PULSE, (group,))
+        if pulse and pulse[0][0] != known.view.revision:
+            old = known
+            known, pulse = link.snapshot(lambda connection: self._news(connection, old))
+        self._peers.track(group, {sid: row.process for sid, row in known.sessions.items()})
+        view = self._with_pulse(known, pulse)
+        self._groups[group] = replace(known, view=view)
+        return view
+
+    def _with_pulse(self, known: _Known, pulse: list[tuple[Any, ...]]) -> View:
+        """The view with the heartbeats just read; the same object if there were none."""
+        gone = self._peers.gone()
+        before = known.view.members
+        members: dict[str, LiveMember] = {}
+        changed = False
+        for _, sid, seq, expires_at_s in pulse:
+            if sid is None:  # a group without sessions
+                continue
+            old = before[sid]
+            is_gone = sid in gone or known.sessions[sid].boot != self._observer.place.boot
+            if old.seq == seq and old.gone == is_gone:
+                members[sid] = old
+                continue
+            comparable = self._observer.place.comparable(known.sessions[sid].place)
+            members[sid] = replace(
+                old, seq=seq, expires_at_s=expires_at_s if comparable else None, gone=is_gone
+            )
+            changed = True
+        return known.view.with_members(MappingProxyType(members)) if changed else known.view
+
+    def _news(
+        self, connection: sqlite3.Connection, known: _Known
+    ) -> tuple[_Known, list[tuple[Any, ...]]]:
+        """Read what changed, in one snapshot with the pulse that goes with it."""
+        old = known.view
+        pulse = connection.execute(_PULSE, (old.group,)).fetchall()
+        revision = pulse[0][0]
+        ((gid,),) = connection.execute("SELECT gid FROM groups WHERE name=?", (old.group,))
+        since = (gid, old.revision)
+        sessions, members = self._members(connection, known, pulse, since)
+        roles, reread = _changed_roles(connection, known, since)
+        claims = _changed_claims(connection, old, roles, reread, since)
+        view = View(
+            group=old.group,
+            revision=revision,
+            members=MappingProxyType(members),
+            claims=MappingProxyType(claims) if claims is not None else old.claims,
+            roles=MappingProxyType({record.name: record for record in roles.values()}),
+        )
+        return _Known(view, sessions, roles), pulse
+
+    def _members(
+        self,
+        connection: sqlite3.Connection,
+        known: _Known,
+        pulse: list[tuple[Any, ...]],
+        since: tuple[int, int],
+    ) -> tuple[dict[str, SessionRow], dict[str, LiveMember]]:
+        news: dict[str, tuple[SessionRow, LiveMember]] = {}
+        for text, *columns in connection.execute(_SESSIONS, since):
+            row = SessionRow(*columns)
+            self._observer.check_machine(row)
+            comparable = self._observer.place.comparable(row.place)
+            news[row.id] = (
+                row,
+                LiveMember(
+                    session=row.id,
+                    record=member_of(text),
+                    ttl_s=row.ttl_s,
+                    seq=row.seq,
+                    expires_at_s=row.expires_at_s if comparable else None,
+                ),
+            )
+        live = [sid for _, sid, _, _ in pulse if sid is not None]
+        sessions = {sid: news[sid][0] if sid in news else known.sessions[sid] for sid in live}
+        members = {sid: news[sid][1] if sid in news else known.view.members[sid] for sid in live}
+        return sessions, members
+
+
+def _changed_roles(
+    connection: sqlite3.Connection, known: _Known, since: tuple[int, int]
+) -> tuple[dict[int, RoleRecord], set[int]]:
+    """All role records, and the roles of which all claims must be read anew."""
+    roles = dict(known.roles)
+    reread: set[int] = set()
+    for role, name, version, body in connection.execute(_ROLES, since):
+        record = role_of(body, version)
+        before = known.view.roles.get(name)
+        if before is not None and before.generation != record.generation:
+            reread.add(role)
+        roles[role] = record
+    return roles, reread
+
+
+def _changed_claims(
+    connection: sqlite3.Connection,
+    old: View,
+    roles: dict[int, RoleRecord],
+    reread: set[int],
+    since: tuple[int, int],
+) -> dict[ClaimKey, Claim] | None:
+    """The mapping of all claims; None if it is the old one."""
+    rows = connection.execute(_CLAIMS, since).fetchall()
+    names = {roles[role].name for role in reread}
+    for role in reread:
+        rows.extend(connection.execute(_CLAIMS_OF_ROLE, (role,)))
+    if not rows and not reread:
+        return None
+    claims = (
+        {key: claim for key, claim in old.claims.items() if key.role not in names}
+        if names
+        else dict(old.claims)
+    )
+    for role, generation, shard, seat, token, session, note, clean in rows:
+        record = roles[role]
+        key = ClaimKey(record.name, generation, shard, seat)
+        if session is None and generation < record.generation:
+            claims.pop(key, None)
+        else:
+            claims[key] = Claim(key, token, session, note_of(note, clean))
+    return claims
