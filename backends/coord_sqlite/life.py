@@ -76,11 +76,10 @@ def make_group(connection: sqlite3.Connection, name: str) -> int:
     """The number of a group, which is made if need be."""
     gid = find_group(connection, name)
     if gid is None:
-        gid = connection.execute(
-            "INSERT INTO groups (name, revision) VALUES (?, 0)", (name,)
-        ).lastrowid
-    assert gid is not None  # noqa: S101  an insert has a row number
-    return gid
+        connection.execute("INSERT INTO groups (name, revision) VALUES (?, 0)", (name,))
+        connection.execute("UPDATE groups SET revision = gid << 32 WHERE name=?", (name,))
+        ((gid,),) = connection.execute("SELECT gid FROM groups WHERE name=?", (name,))
+    return int(gid)
 
 
 def open_session(

@@ -29,6 +29,8 @@ __all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "check_is_ours", "create", "is_mi
 APPLICATION_ID = 0x636F7264  # "cord"
 SCHEMA_VERSION = 1
 
+# A group starts at revision gid << 32, and no gid is used twice: one that was deleted and made
+# again has larger revisions than before, and its claims cannot be taken for the old ones.
 # `rev` is the group's revision at which a row last changed: views read what is newer than theirs.
 # `clean` stands beside the note so that one statement can mark all claims of a dead session.
 # `claims` has no index on `session`: only evicting asks by it, once per death, and a scan of
@@ -36,7 +38,9 @@ SCHEMA_VERSION = 1
 _TABLES = """
 CREATE TABLE tokens (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL);
 INSERT INTO tokens VALUES (1, 0);
-CREATE TABLE groups (gid INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, revision INTEGER NOT NULL);
+CREATE TABLE groups (
+  gid INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, revision INTEGER NOT NULL
+);
 CREATE TABLE roles (
   role INTEGER PRIMARY KEY, gid INTEGER NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,
   generation INTEGER NOT NULL, token_base INTEGER NOT NULL, body TEXT NOT NULL,

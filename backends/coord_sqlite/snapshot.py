@@ -26,7 +26,7 @@ from coord_sqlite.records import SESSION_COLUMNS, SessionRow, member_of, note_of
 __all__ = ["Snapshots"]
 
 _PULSE = (
-    "SELECT g.revision, s.id, s.seq, s.expires_at_s FROM groups g "
+    "SELECT g.gid, g.revision, s.id, s.seq, s.expires_at_s FROM groups g "
     "LEFT JOIN sessions s ON s.gid = g.gid WHERE g.name=?"
 )
 _SESSIONS = f"SELECT record, {SESSION_COLUMNS} FROM sessions WHERE gid=? AND rev>?"
@@ -38,10 +38,15 @@ _CLAIMS = (
 _CLAIMS_OF_ROLE = _CLAIMS.replace("gid=? AND rev>?", "role=?")
 
 
+_Pulse = list[tuple[Any, ...]]
+"""Rows of `_PULSE`: the group's number and revision, and one session each (or none at all)."""
+
+
 @dataclass(slots=True)
 class _Known:
     """What was read of one group. The mappings inside views are never changed in place."""
 
+    gid: int
     view: View
     sessions: dict[str, SessionRow]
     roles: dict[int, RoleRecord]
@@ -72,23 +77,36 @@ class Snapshots:
             self._lock.release()
 
     def _view(self, link: Link, group: str) -> View:
-        known = self._groups.get(group) or _Known(View(group=group, revision=0), {}, {})
+        known = self._groups.get(group) or _Known(0, View(group=group, revision=0), {}, {})
         pulse = link.read(_PULSE, (group,))
-        if pulse and pulse[0][0] != known.view.revision:
-            old = known
-            known, pulse = link.snapshot(lambda connection: self._news(connection, old))
+        if [known.gid, known.view.revision] != _mark(pulse):
+            known, pulse = self._catch_up(link, known)
         self._peers.track(group, {sid: row.process for sid, row in known.sessions.items()})
         view = self._with_pulse(known, pulse)
         self._groups[group] = replace(known, view=view)
         return view
 
-    def _with_pulse(self, known: _Known, pulse: list[tuple[Any, ...]]) -> View:
+    def _catch_up(self, link: Link, known: _Known) -> tuple[_Known, _Pulse]:
+        """Read what changed, in one snapshot with the pulse that goes with it."""
+
+        def work(connection: sqlite3.Connection) -> tuple[_Known, _Pulse]:
+            pulse = connection.execute(_PULSE, (known.view.group,)).fetchall()
+            gid, revision = _mark(pulse)
+            base = known
+            if gid != known.gid:  # somebody deleted the group, or it is new
+                empty = View(group=known.view.group, revision=0)
+                base = _Known(gid, empty, {}, {})
+            return self._news(connection, base, pulse, revision), pulse
+
+        return link.snapshot(work)
+
+    def _with_pulse(self, known: _Known, pulse: _Pulse) -> View:
         """The view with the heartbeats just read; the same object if there were none."""
         gone = self._peers.gone()
         before = known.view.members
         members: dict[str, LiveMember] = {}
         changed = False
-        for _, sid, seq, expires_at_s in pulse:
+        for _, _, sid, seq, expires_at_s in pulse:
             if sid is None:  # a group without sessions
                 continue
             old = before[sid]
@@ -104,14 +122,10 @@ class Snapshots:
         return known.view.with_members(MappingProxyType(members)) if changed else known.view
 
     def _news(
-        self, connection: sqlite3.Connection, known: _Known
-    ) -> tuple[_Known, list[tuple[Any, ...]]]:
-        """Read what changed, in one snapshot with the pulse that goes with it."""
+        self, connection: sqlite3.Connection, known: _Known, pulse: _Pulse, revision: int
+    ) -> _Known:
         old = known.view
-        pulse = connection.execute(_PULSE, (old.group,)).fetchall()
-        revision = pulse[0][0]
-        ((gid,),) = connection.execute("SELECT gid FROM groups WHERE name=?", (old.group,))
-        since = (gid, old.revision)
+        since = (known.gid, old.revision)
         sessions, members = self._members(connection, known, pulse, since)
         roles, reread = _changed_roles(connection, known, since)
         claims = _changed_claims(connection, old, roles, reread, since)
@@ -122,13 +136,13 @@ class Snapshots:
             claims=MappingProxyType(claims) if claims is not None else old.claims,
             roles=MappingProxyType({record.name: record for record in roles.values()}),
         )
-        return _Known(view, sessions, roles), pulse
+        return _Known(known.gid, view, sessions, roles)
 
     def _members(
         self,
         connection: sqlite3.Connection,
         known: _Known,
-        pulse: list[tuple[Any, ...]],
+        pulse: _Pulse,
         since: tuple[int, int],
     ) -> tuple[dict[str, SessionRow], dict[str, LiveMember]]:
         news: dict[str, tuple[SessionRow, LiveMember]] = {}
@@ -146,10 +160,15 @@ class Snapshots:
                     expires_at_s=row.expires_at_s if comparable else None,
                 ),
             )
-        live = [sid for _, sid, _, _ in pulse if sid is not None]
+        live = [sid for _, _, sid, _, _ in pulse if sid is not None]
         sessions = {sid: news[sid][0] if sid in news else known.sessions[sid] for sid in live}
         members = {sid: news[sid][1] if sid in news else known.view.members[sid] for sid in live}
         return sessions, members
+
+
+def _mark(pulse: _Pulse) -> list[int]:
+    """Number and revision of the group; zeros while it does not exist."""
+    return list(pulse[0][:2]) if pulse else [0, 0]
 
 
 def _changed_roles(

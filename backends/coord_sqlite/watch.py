@@ -138,7 +138,7 @@ class Watcher:
             return set()
         revisions = dict(self._link.read("SELECT name, revision FROM groups"))
         before, self._revisions, self._version = self._revisions, revisions, version
-        return {group for group, revision in revisions.items() if before.get(group) != revision}
+        return {name for name in {**before, **revisions} if before.get(name) != revisions.get(name)}
 
     def _current(self) -> list[SqliteWatch]:
         with self._lock:
