@@ -56,7 +56,11 @@ class MemoryServer:
     `manner`: how sessions expire. `lag_s`: how much of each renewal is forgotten (proofs say so).
     `expiry_late_s`: how much later than promised sessions end; may be changed at any time and
     counts from the next renewal of each session on. `min_ttl_s`: the shortest ttl granted.
+
+    `state_type` is what a simulated manner, or a deliberately broken one, replaces.
     """
+
+    state_type = GroupState
 
     def __init__(
         self,
@@ -117,7 +121,7 @@ class MemoryServer:
     def tick(self) -> None:
         """Notice the time: end what is due and wake watchers. For drivers of virtual time."""
         for group in tuple(self._groups):
-            self.apply(group, GroupState.sweep)
+            self.apply(group, lambda state, now_s: state.sweep(now_s))
 
     def next_expiry_s(self) -> float:
         """The earliest moment, on the server's clock, at which any session can be dead."""
@@ -140,7 +144,7 @@ class MemoryServer:
             with self._lock:
                 state = self._groups.get(group)
                 if state is None:
-                    state = GroupState(checked_name("group", group), self._rules)
+                    state = self.state_type(checked_name("group", group), self._rules)
                     self._groups[group] = state
                 before = state.revision
                 try:
@@ -201,117 +205,6 @@ class MemoryWatch:
                 lambda: all(thread == me for thread in self._running), timeout=CLOSE_TIMEOUT_S
             )
         self._unsubscribe(self)
-
-
-class MemoryStore:
-    """A handle on a `MemoryServer`: what one process opens. Implements `coord.spi.Store`."""
-
-    def __init__(self, server: MemoryServer | None = None, *, clock: Clock | None = None) -> None:
-        self.server = MemoryServer() if server is None else server
-        self.clock = self.server.clock if clock is None else clock
-        self._watches: list[MemoryWatch] = []
-        self._closed = False
-
-    @classmethod
-    def from_url(
-        cls,
-        url: str,
-        *,
-        clock: Clock = SYSTEM_CLOCK,
-        timeout_s: float,  # noqa: ARG003  nothing here takes long enough to need it
-    ) -> OpenedStore:
-        """Open `memory://NAME[/GROUP]`; equal names in one process are one server.
-
-        The server runs on the clock of whoever opens the name first.
-        """
-        parts = urlsplit(url)
-        group = parts.path.strip("/") or "default"
-        if parts.scheme != "memory" or parts.query or parts.fragment:
-            raise ConfigError(f"{url!r} names no memory store", cure="Write memory://NAME/GROUP.")
-        with _SERVERS_LOCK:
-            name = checked_name("memory store", parts.netloc or "default")
-            server = _SERVERS.setdefault(name, MemoryServer(clock))
-        return OpenedStore(cls(server, clock=clock), checked_name("group", group))
-
-    @property
-    def guarantees(self) -> Guarantees:
-        """What this store declares about itself."""
-        return self.server.guarantees
-
-    def open_session(self, group: str, record: MemberRecord, ttl_s: float) -> MemorySession:
-        """Make a member live."""
-        checked_name("member", record.name)
-        if not ttl_s > 0:
-            raise ConfigError(f"a session of {ttl_s} s", cure="Ask for a ttl above 0.")
-        sent_at_s = self.clock.now()
-        session, granted_s = self.apply(group, lambda state, now: state.open(now, record, ttl_s))
-        opened = Proof(sent_at_s=sent_at_s, ttl_s=granted_s, lag_s=self.server.lag_s)
-        return MemorySession(self, group, session, opened)
-
-    def view(self, group: str) -> View:
-        """Read the group: one object as long as nothing has changed."""
-        hints = self.clock is self.server.clock
-        return self.apply(group, lambda state, now: state.view(now, hints=hints))
-
-    def beacons(self, group: str) -> Mapping[str, BeaconSeen]:
-        """The latest beacon of each live session."""
-        return self.apply(group, GroupState.beacons)
-
-    def watch(self, group: str, wake: Callable[[], None]) -> MemoryWatch:
-        """Call `wake()` after each change, in the thread that made it."""
-        self._check_open()
-        watch = self.server.subscribe(group, wake)
-        self._watches.append(watch)
-        return watch
-
-    def evict(self, group: str, observed: Observed) -> bool:
-        """End a session that is dead."""
-        return self.apply(group, lambda state, now: state.evict(now, observed))
-
-    def depose(self, group: str, tenure: Tenure) -> bool:
-        """Take one tenure away from its holder."""
-        return self.apply(group, lambda state, now: state.depose(now, tenure))
-
-    def put_role(self, group: str, record: RoleRecord) -> RoleRecord:
-        """Write a role record, conditional on its version."""
-        checked_name("role", record.name)
-        return self.apply(group, lambda state, now: state.put_role(now, record))
-
-    def probe(self, group: str) -> list[Probe]:
-        """Who shares this server, and what it has given out."""
-        view = self.view(group)
-        held = sum(claim.session is not None for claim in view.claims.values())
-        return [
-            Probe(name="expiry", ok=True, value=self.server.manner.value),
-            Probe(name="members", ok=True, value=str(len(view.members))),
-            Probe(name="claims", ok=True, value=f"{held} held of {len(view.claims)}"),
-            Probe(
-                name="reach",
-                ok=False,
-                value="one process: nothing outside it sees this store",
-                cure="Elect between processes with sqlite:// or a networked store.",
-            ),
-        ]
-
-    def close(self) -> None:
-        """Stop this handle's watches. Its sessions are left to expire. Idempotent."""
-        self._closed = True
-        for watch in self._watches:
-            watch.close()
-        self._watches.clear()
-
-    def apply(self, group: str, request: Callable[[GroupState, float], T]) -> T:
-        """Send one request of this handle."""
-        self._check_open()
-        return self.server.apply(group, request)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreRefused(
-                "this memory store is closed",
-                cure="Open another; nothing was done.",
-                certainty=Certainty.NOT_APPLIED,
-            )
 
 
 class MemorySession:
@@ -378,6 +271,119 @@ def _batch(items: Sequence[T]) -> tuple[T, ...]:
             f"a batch of {len(items)}", cure=f"Send at most {BATCH_SIZE} keys a request."
         )
     return tuple(items)
+
+
+class MemoryStore:
+    """A handle on a `MemoryServer`: what one process opens. Implements `coord.spi.Store`."""
+
+    session_type = MemorySession
+
+    def __init__(self, server: MemoryServer | None = None, *, clock: Clock | None = None) -> None:
+        self.server = MemoryServer() if server is None else server
+        self.clock = self.server.clock if clock is None else clock
+        self._watches: list[MemoryWatch] = []
+        self._closed = False
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        timeout_s: float,  # noqa: ARG003  nothing here takes long enough to need it
+    ) -> OpenedStore:
+        """Open `memory://NAME[/GROUP]`; equal names in one process are one server.
+
+        The server runs on the clock of whoever opens the name first.
+        """
+        parts = urlsplit(url)
+        group = parts.path.strip("/") or "default"
+        if parts.scheme != "memory" or parts.query or parts.fragment:
+            raise ConfigError(f"{url!r} names no memory store", cure="Write memory://NAME/GROUP.")
+        with _SERVERS_LOCK:
+            name = checked_name("memory store", parts.netloc or "default")
+            server = _SERVERS.setdefault(name, MemoryServer(clock))
+        return OpenedStore(cls(server, clock=clock), checked_name("group", group))
+
+    @property
+    def guarantees(self) -> Guarantees:
+        """What this store declares about itself."""
+        return self.server.guarantees
+
+    def open_session(self, group: str, record: MemberRecord, ttl_s: float) -> MemorySession:
+        """Make a member live."""
+        checked_name("member", record.name)
+        if not ttl_s > 0:
+            raise ConfigError(f"a session of {ttl_s} s", cure="Ask for a ttl above 0.")
+        sent_at_s = self.clock.now()
+        session, granted_s = self.apply(group, lambda state, now: state.open(now, record, ttl_s))
+        opened = Proof(sent_at_s=sent_at_s, ttl_s=granted_s, lag_s=self.server.lag_s)
+        return self.session_type(self, group, session, opened)
+
+    def view(self, group: str) -> View:
+        """Read the group: one object as long as nothing has changed."""
+        hints = self.clock is self.server.clock
+        return self.apply(group, lambda state, now: state.view(now, hints=hints))
+
+    def beacons(self, group: str) -> Mapping[str, BeaconSeen]:
+        """The latest beacon of each live session."""
+        return self.apply(group, lambda state, now: state.beacons(now))
+
+    def watch(self, group: str, wake: Callable[[], None]) -> MemoryWatch:
+        """Call `wake()` after each change, in the thread that made it."""
+        self._check_open()
+        watch = self.server.subscribe(group, wake)
+        self._watches.append(watch)
+        return watch
+
+    def evict(self, group: str, observed: Observed) -> bool:
+        """End a session that is dead."""
+        return self.apply(group, lambda state, now: state.evict(now, observed))
+
+    def depose(self, group: str, tenure: Tenure) -> bool:
+        """Take one tenure away from its holder."""
+        return self.apply(group, lambda state, now: state.depose(now, tenure))
+
+    def put_role(self, group: str, record: RoleRecord) -> RoleRecord:
+        """Write a role record, conditional on its version."""
+        checked_name("role", record.name)
+        return self.apply(group, lambda state, now: state.put_role(now, record))
+
+    def probe(self, group: str) -> list[Probe]:
+        """Who shares this server, and what it has given out."""
+        view = self.view(group)
+        held = sum(claim.session is not None for claim in view.claims.values())
+        return [
+            Probe(name="expiry", ok=True, value=self.server.manner.value),
+            Probe(name="members", ok=True, value=str(len(view.members))),
+            Probe(name="claims", ok=True, value=f"{held} held of {len(view.claims)}"),
+            Probe(
+                name="reach",
+                ok=False,
+                value="one process: nothing outside it sees this store",
+                cure="Elect between processes with sqlite:// or a networked store.",
+            ),
+        ]
+
+    def close(self) -> None:
+        """Stop this handle's watches. Its sessions are left to expire. Idempotent."""
+        self._closed = True
+        for watch in self._watches:
+            watch.close()
+        self._watches.clear()
+
+    def apply(self, group: str, request: Callable[[GroupState, float], T]) -> T:
+        """Send one request of this handle."""
+        self._check_open()
+        return self.server.apply(group, request)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreRefused(
+                "this memory store is closed",
+                cure="Open another; nothing was done.",
+                certainty=Certainty.NOT_APPLIED,
+            )
 
 
 _SERVERS: dict[str, MemoryServer] = {}

@@ -172,4 +172,4 @@ def a_role_write_that_lands_late_never_overwrites_a_newer_one(kit: Kit) -> None:
     _times_out(kit, lambda: gate.store.put_role(kit.group, replace(role, preferred=("late",))))
     newer = kit.other.put_role(kit.group, replace(role, paused=True))
     gate.open()
-    assert kit.view().roles["r"] == newer
+    assert kit.record_of("r") == newer

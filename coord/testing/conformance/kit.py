@@ -17,7 +17,7 @@ from coord.model import Claim, ClaimKey, LiveMember, MemberRecord, Note, RoleRec
 from coord.spi import Claimed, ClaimRequest, Expiry, Held, Observed, Session, Store, Tenure
 from coord.testing.conformance.harness import Gate, Harness
 
-__all__ = ["Kit", "chunks", "expect", "fresh_record"]
+__all__ = ["Kit", "chunks", "expect", "fresh_record", "shown"]
 
 T = TypeVar("T")
 E = TypeVar("E", bound=CoordError)
@@ -48,6 +48,14 @@ class Kit:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        try:
+            self._leave_nothing()
+        except Exception as trouble:
+            if error is None:
+                raise
+            error.add_note(f"and tidying up failed: {trouble!r}")
+
+    def _leave_nothing(self) -> None:
         for gate in self._gates:
             gate.open()
         for session in reversed(self._sessions):
@@ -128,16 +136,25 @@ class Kit:
         """The session as the other process sees it, or None."""
         return self.view().members.get(session.id)
 
+    def alive(self, session: Session) -> LiveMember:
+        """The session as the other process sees it, which it must."""
+        member = self.live(session)
+        assert member is not None, f"the view does not show the live session {session.id}"
+        return member
+
+    def record_of(self, role: str) -> RoleRecord:
+        """The role's record as the other process sees it, which it must."""
+        return _role(self.view(), role)
+
     def claim_of(self, key: ClaimKey) -> Claim:
         """The claim as the other process sees it; free without a token if there is none."""
-        return self.view().claims.get(key) or Claim(key, 0, None, Note())
+        return shown(self.view(), key)
 
     def request(self, key: ClaimKey, *, note: Note | None = None) -> ClaimRequest:
         """A request for `key` on what the other process sees now."""
         view = self.view()
-        claim = view.claims.get(key)
-        seen_token = 0 if claim is None else claim.token
-        return ClaimRequest(key, seen_token, view.roles[key.role].version, note or Note())
+        version = _role(view, key.role).version
+        return ClaimRequest(key, shown(view, key).token, version, note or Note())
 
     def try_take(self, session: Session, key: ClaimKey) -> Claimed | Held:
         """Ask for one key on a fresh view."""
@@ -146,14 +163,13 @@ class Kit:
     def take(self, session: Session, *keys: ClaimKey, note: Note | None = None) -> list[int]:
         """Claim free keys, all of them, and return their tokens."""
         view = self.view()
+        versions = {name: _role(view, name).version for name in {key.role for key in keys}}
         tokens: list[int] = []
         for batch in chunks(keys, self.guarantees.batch_size):
-            requests = []
-            for key in batch:
-                known = view.claims.get(key)
-                seen_token = 0 if known is None else known.token
-                version = view.roles[key.role].version
-                requests.append(ClaimRequest(key, seen_token, version, note or Note()))
+            requests = [
+                ClaimRequest(key, shown(view, key).token, versions[key.role], note or Note())
+                for key in batch
+            ]
             for answer in session.claim(requests):
                 assert isinstance(answer, Claimed), f"a free key was refused: {answer}"
                 tokens.append(answer.token)
@@ -235,6 +251,17 @@ class Kit:
 def fresh_record(name: str) -> MemberRecord:
     """A member of this name with an incarnation of its own."""
     return MemberRecord(name=name, incarnation=secrets.token_hex(8))
+
+
+def shown(view: View, key: ClaimKey) -> Claim:
+    """The claim as a view shows it; free without a token if it shows none."""
+    return view.claims.get(key) or Claim(key, 0, None, Note())
+
+
+def _role(view: View, name: str) -> RoleRecord:
+    record = view.roles.get(name)
+    assert record is not None, f"the view does not show the record of role {name}"
+    return record
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -7,7 +7,7 @@ import string
 from coord.model import MAX_NAME_LENGTH, MemberRecord, Note, RoleRecord, Shape, checked_name
 from coord.spi import Tenure
 from coord.testing.conformance.harness import Checks
-from coord.testing.conformance.kit import Kit, chunks, fresh_record
+from coord.testing.conformance.kit import Kit, chunks, fresh_record, shown
 
 checks = Checks()
 
@@ -44,8 +44,8 @@ def every_permitted_name_works_everywhere(kit: Kit) -> None:
     [token] = kit.take(session, key, note=Note(member=LONGEST))
     view = kit.view()
     assert view.roles == {LONGEST: role}
-    assert view.members[session.id].record == record
-    claim = view.claims[key]
+    assert kit.alive(session).record == record
+    claim = shown(view, key)
     assert (claim.key, claim.session, claim.token) == (key, session.id, token)
     assert claim.note == Note(member=LONGEST)
     assert set(kit.other.beacons(group)) == {session.id}
@@ -63,12 +63,12 @@ def similar_names_are_different_names(kit: Kit) -> None:
     assert sorted(member.record.name for member in view.members.values()) == sorted(names)
     assert sorted(view.roles) == sorted(names)
     for session, role in zip(sessions, roles, strict=True):
-        assert view.members[session.id].record.name == role.name
-        assert view.claims[role.claim_keys()[0]].session == session.id
+        assert kit.alive(session).record.name == role.name
+        assert shown(view, role.claim_keys()[0]).session == session.id
     sessions[0].close()
     view = kit.view()
     assert len(view.members) == len(names) - 1
-    held = [role.name for role in roles if view.claims[role.claim_keys()[0]].session is not None]
+    held = [role.name for role in roles if shown(view, role.claim_keys()[0]).session is not None]
     assert held == names[1:], "closing one member let go of another's claim"
 
 
@@ -82,7 +82,7 @@ def many_claims_fit_a_session(kit: Kit) -> None:
     tokens = kit.take(session, *keys)
     view = kit.view()
     assert len(view.by_session[session.id]) == many
-    assert [view.claims[key].token for key in keys] == tokens
+    assert [shown(view, key).token for key in keys] == tokens
     half = [Tenure(key, token, Note()) for key, token in zip(keys, tokens, strict=True)][::2]
     for batch in chunks(half, size):
         session.release(batch)
@@ -90,7 +90,7 @@ def many_claims_fit_a_session(kit: Kit) -> None:
     session.close()
     view = kit.view()
     assert not view.by_session
-    assert all(view.claims[key].note.clean == (key.shard % 2 == 0) for key in keys)
+    assert all(shown(view, key).note.clean == (key.shard % 2 == 0) for key in keys)
     again = kit.take(kit.member("b", store=kit.other), *keys)
     assert all(new > old for new, old in zip(again, tokens, strict=True))
 
@@ -119,7 +119,7 @@ def _use_a_handle(kit: Kit) -> None:
     watch = store.watch(kit.group, lambda: None)
     session = kit.member(store=store, record=fresh_record("visitor"))
     session.heartbeat(b"")
-    kit.take(session, kit.view().roles["r"].claim_keys()[0])
+    kit.take(session, kit.record_of("r").claim_keys()[0])
     session.close()
     watch.close()
     kit.close_handle(store)

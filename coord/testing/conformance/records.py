@@ -18,7 +18,7 @@ from coord.model import (
 )
 from coord.spi import Tenure
 from coord.testing.conformance.harness import Checks
-from coord.testing.conformance.kit import Kit, expect
+from coord.testing.conformance.kit import Kit, expect, shown
 
 checks = Checks()
 
@@ -75,7 +75,7 @@ def racing_role_writes_have_one_winner(kit: Kit) -> None:
         winners = [result for result in results if isinstance(result, RoleRecord)]
         losers = [result for result in results if isinstance(result, StoreConflict)]
         assert (len(winners), len(losers)) == (1, len(stores) - 1), results
-        assert kit.view().roles["r"] == winners[0]
+        assert kit.record_of("r") == winners[0]
         version = winners[0].version
 
 
@@ -95,20 +95,17 @@ def a_member_record_survives_whole_and_can_be_replaced(kit: Kit) -> None:
     key = kit.role().claim_keys()[0]
     session = kit.member(record=record)
     [token] = kit.take(session, key)
-    before = kit.live(session)
-    assert before is not None
+    before = kit.alive(session)
     assert before.record == record
     newer = replace(record, draining=True, weight=0.5, roles=MappingProxyType({}), max_shards=None)
     session.update(newer)
-    after = kit.live(session)
-    assert after is not None
+    after = kit.alive(session)
     assert after.record == newer
     assert (after.session, after.seq) == (before.session, before.seq)
     claim = kit.claim_of(key)
     assert (claim.session, claim.token) == (session.id, token)
     session.heartbeat(b"")
-    beaten = kit.live(session)
-    assert beaten is not None
+    beaten = kit.alive(session)
     assert beaten.record == newer, "a heartbeat brought the former record back"
 
 
@@ -169,13 +166,13 @@ def a_view_shows_every_acknowledged_write(kit: Kit) -> None:
         [token] = kit.take(session, key)
         for store in handles:
             view = store.view(kit.group)
-            claim = view.claims[key]
+            claim = shown(view, key)
             assert (claim.session, claim.token) == (session.id, token), "an acknowledged write"
             assert view.revision > revision, "something changed and the revision did not grow"
         revision = kit.view().revision
         kit.drop(session, key, token)
         for store in handles:
-            assert store.view(kit.group).claims[key].session is None
+            assert shown(store.view(kit.group), key).session is None
 
 
 @checks.add()
@@ -190,10 +187,10 @@ def a_view_never_changes(kit: Kit) -> None:
     taken = kit.store.view(kit.group)
     kit.member("b")
     kit.drop(session, key, token)
-    kit.store.put_role(kit.group, replace(kit.view().roles["r"], paused=True))
+    kit.store.put_role(kit.group, replace(kit.record_of("r"), paused=True))
     assert before == (dict(view.members), dict(view.claims), dict(view.roles), view.revision)
-    assert taken.claims[key].session == session.id
-    assert taken.by_session[session.id] == (taken.claims[key],)
+    assert shown(taken, key).session == session.id
+    assert taken.by_session[session.id] == (shown(taken, key),)
 
 
 @checks.add()
@@ -211,7 +208,7 @@ def the_revision_moves_with_changes_and_not_with_heartbeats(kit: Kit) -> None:
     changes = (
         lambda: session.amend([Tenure(key, token, Note(member="a"))]),
         lambda: kit.drop(session, key, token),
-        lambda: kit.store.put_role(kit.group, replace(kit.view().roles["r"], paused=True)),
+        lambda: kit.store.put_role(kit.group, replace(kit.record_of("r"), paused=True)),
         lambda: kit.member("b"),
     )
     for change in changes:

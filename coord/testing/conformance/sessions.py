@@ -10,14 +10,14 @@ from coord.errors import Certainty, CoordError, DuplicateMember, SessionLost
 from coord.model import Ending, EndingKind, MemberRecord, Note
 from coord.spi import Expiry, Observed, Proof, Session, Tenure
 from coord.testing.conformance.harness import Checks
-from coord.testing.conformance.kit import Kit, expect, fresh_record
+from coord.testing.conformance.kit import Kit, expect, fresh_record, shown
 
 checks = Checks()
 
 
 def _calls(kit: Kit, session: Session, record: MemberRecord) -> Mapping[str, Callable[[], object]]:
     """Every method that must fail once the session is over."""
-    key = kit.view().roles["r"].claim_keys()[0]
+    key = kit.record_of("r").claim_keys()[0]
     request = kit.request(key)
     return {
         "heartbeat": lambda: session.heartbeat(b"late"),
@@ -46,7 +46,7 @@ def a_session_that_died_silently_is_dead_for_every_method(kit: Kit) -> None:
     kit.role()
     record = fresh_record("a")
     session = kit.member(record=record, ttl_s=kit.harness.ttl_s)
-    kit.take(session, kit.view().roles["r"].claim_keys()[0])
+    kit.take(session, kit.record_of("r").claim_keys()[0])
     kit.let_die(session)
     _assert_dead(kit, session, record)
 
@@ -91,7 +91,7 @@ def our_own_incarnation_supersedes_its_former_session(kit: Kit) -> None:
     assert new.id != old.id, "a session id was given out twice"
     view = kit.view()
     assert set(view.members) == {new.id}
-    claim = view.claims[key]
+    claim = shown(view, key)
     assert (claim.session, claim.token, claim.note.clean) == (None, token, False)
     _assert_dead(kit, old, record)
 
@@ -158,7 +158,7 @@ def close_lets_go_of_everything_as_unclean(kit: Kit) -> None:
     view = kit.view()
     assert session.id not in view.members
     for key, token in zip(keys, tokens, strict=True):
-        claim = view.claims[key]
+        claim = shown(view, key)
         assert (claim.session, claim.token) == (None, token)
         assert claim.note == Note(member="a", clean=False)
     kit.take(other, *keys)
@@ -178,7 +178,7 @@ def a_dead_sessions_claims_are_free_and_unclean(kit: Kit) -> None:
     kit.let_die(session)
     view = kit.view()
     for key, token in zip(keys, tokens, strict=True):
-        claim = view.claims[key]
+        claim = shown(view, key)
         assert (claim.session, claim.token) == (None, token)
         assert claim.note == replace(note, clean=False), claim.note
     kit.take(other, *keys)
@@ -188,8 +188,7 @@ def a_dead_sessions_claims_are_free_and_unclean(kit: Kit) -> None:
 def evict_leaves_alone_a_session_that_moved(kit: Kit) -> None:
     """Store.evict: conditional on the heartbeat number that was observed."""
     session = kit.member()
-    member = kit.live(session)
-    assert member is not None
+    member = kit.alive(session)
     session.heartbeat(b"")
     assert not kit.other.evict(kit.group, Observed(session.id, member.seq)), (
         "a session was evicted on an observation that a heartbeat had overtaken"
@@ -202,8 +201,7 @@ def evict_leaves_alone_a_session_that_moved(kit: Kit) -> None:
 def evict_answers_true_for_a_session_that_is_over(kit: Kit) -> None:
     """Store.evict: True when the session is over, now or before; whoever was first."""
     session = kit.member()
-    member = kit.live(session)
-    assert member is not None
+    member = kit.alive(session)
     session.close()
     assert kit.other.evict(kit.group, Observed(session.id, member.seq))
 

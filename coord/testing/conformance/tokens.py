@@ -9,7 +9,7 @@ from dataclasses import replace
 from coord.model import ClaimKey, Note, RoleRecord
 from coord.spi import Tenure
 from coord.testing.conformance.harness import Checks
-from coord.testing.conformance.kit import Kit
+from coord.testing.conformance.kit import Kit, shown
 
 checks = Checks()
 
@@ -26,7 +26,7 @@ def tokens_are_64_bit_and_what_the_view_shows(kit: Kit) -> None:
     tokens = kit.take(session, *keys)
     assert all(0 < token < 2**63 for token in tokens), tokens
     view = kit.view()
-    assert [view.claims[key].token for key in keys] == tokens
+    assert [shown(view, key).token for key in keys] == tokens
 
 
 @checks.add()
@@ -120,7 +120,7 @@ def tokens_grow_across_deletion(kit: Kit) -> None:
 
 
 def _next_generation(kit: Kit, role: RoleRecord) -> RoleRecord:
-    current = kit.view().roles[role.name]
+    current = kit.record_of(role.name)
     return kit.other.put_role(kit.group, replace(current, generation=current.generation + 1))
 
 
@@ -165,7 +165,7 @@ def a_token_base_lifts_every_later_token(kit: Kit) -> None:
     [before] = kit.take(session, key)
     kit.drop(session, key, before)
     base = before + 10**9
-    kit.other.put_role(kit.group, replace(kit.view().roles["r"], token_base=base))
+    kit.other.put_role(kit.group, replace(kit.record_of("r"), token_base=base))
     last = base
     for _ in range(2):
         [token] = kit.take(session, key)

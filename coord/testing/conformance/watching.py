@@ -61,7 +61,7 @@ def _changes(kit: Kit, store: Store) -> None:
             lambda: opened.append(kit.member(store=store, record=record)),
         )
         [session] = opened
-        _claim_changes(kit, bell, store, session, kit.view().roles["r"].claim_keys()[0])
+        _claim_changes(kit, bell, store, session, kit.record_of("r").claim_keys()[0])
         _record_changes(kit, bell, store, session, record)
         _assert_wakes(kit, bell, "a closed session", session.close)
     finally:
@@ -84,7 +84,7 @@ def _record_changes(
 ) -> None:
     draining = replace(record, draining=True)
     _assert_wakes(kit, bell, "a member's new record", lambda: session.update(draining))
-    paused = replace(kit.view().roles["r"], paused=True)
+    paused = replace(kit.record_of("r"), paused=True)
     _assert_wakes(kit, bell, "a role's new record", lambda: store.put_role(kit.group, paused))
 
 
