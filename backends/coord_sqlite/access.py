@@ -49,7 +49,7 @@ class Access:
         with self._lock:
             self.check_usable()
             if self._writer is None:
-                if create and schema.is_missing(self.path):
+                if create and not self.exists:
                     self.check()
                     schema.create(self.path, timeout_s=self.timeout_s)
                 self._writer = self.connect(durable=True)
@@ -67,7 +67,7 @@ class Access:
         """Another connection, which the caller closes."""
         with self._lock:
             self.check_usable()
-            if schema.is_missing(self.path):
+            if not self.exists:
                 raise StoreRefused(
                     f"there is no file {self.path}",
                     cure="Check the URL; the first member that starts on it makes the file.",
@@ -85,6 +85,11 @@ class Access:
                 raise
             self._checked = True
             return link
+
+    @property
+    def exists(self) -> bool:
+        """Whether the file has been made."""
+        return not schema.is_missing(self.path)
 
     def check_usable(self) -> None:
         """Raise unless this store is open and this is the process that opened it."""

@@ -40,6 +40,7 @@ T = TypeVar("T")
 
 RETRY_MIN_S = 0.0005
 RETRY_MAX_S = 0.002
+RIVALS_REMEMBERED_S = 0.1
 # The log is carried over into the database every so many pages; heartbeats leave it to the others
 # and step in only when nobody else does, because it means waiting for the disk twice.
 CHECKPOINT_PAGES = 1000
@@ -58,6 +59,9 @@ class Link:
         self.timeout_s = timeout_s
         self._pid = os.getpid()
         self._lock = threading.Lock()
+        self._open = True
+        self._wrote_at_s = 0.0
+        self._busy_at_s = -RIVALS_REMEMBERED_S
         self._file = _identity(path)
         self._connection = self._connect()
         try:
@@ -127,7 +131,11 @@ class Link:
                 _roll_back(connection)
 
         with self._mine() as deadline_s:
-            return self._attempts(attempt, deadline_s)
+            self._give_way()
+            try:
+                return self._attempts(attempt, deadline_s)
+            finally:
+                self._wrote_at_s = SYSTEM_CLOCK.now()
 
     def update(self, sql: str, parameters: tuple[Any, ...]) -> int:
         """Run one changing statement as a transaction of its own; the number of rows changed."""
@@ -146,8 +154,14 @@ class Link:
                 deadline_s,
             )
 
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody has closed it yet."""
+        return self._open
+
     def close(self) -> None:
         """Close the connection, after the request that is under way if any. Idempotent."""
+        self._open = False
         if os.getpid() == self._pid and self._lock.acquire(timeout=self.timeout_s):
             try:
                 self._connection.close()
@@ -191,6 +205,16 @@ class Link:
                 "anew, and fenced resources would refuse them.",
             )
 
+    def _give_way(self) -> None:
+        """Where writers compete, leave a gap after our last write that every waiter looks into.
+
+        Nobody queues for SQLite's lock: whoever asks at the right moment has it, and a writer that
+        asks again at once would shut out the heartbeats of others. A lone writer need not pause.
+        """
+        now_s = SYSTEM_CLOCK.now()
+        if now_s < self._busy_at_s + RIVALS_REMEMBERED_S:
+            time.sleep(max(0.0, self._wrote_at_s + RETRY_MAX_S - now_s))
+
     def _attempts(
         self,
         attempt: Callable[[sqlite3.Connection], T],
@@ -207,7 +231,8 @@ class Link:
             except sqlite3.Error as error:
                 if not is_busy(error):
                     raise translated(error, self.path, certainty) from error
-                if SYSTEM_CLOCK.now() >= deadline_s:
+                self._busy_at_s = SYSTEM_CLOCK.now()
+                if self._busy_at_s >= deadline_s:
                     raise self._still_busy() from error
             time.sleep(random.uniform(RETRY_MIN_S, RETRY_MAX_S))
 

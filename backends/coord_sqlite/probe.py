@@ -20,7 +20,7 @@ from coord_sqlite.link import Link
 from coord_sqlite.locks import write_lock_holder
 from coord_sqlite.mounts import mount_of
 
-__all__ = ["findings"]
+__all__ = ["findings", "findings_before"]
 
 _NUDGE = "UPDATE tokens SET last=last+1"
 ROUNDS = 20
@@ -28,13 +28,19 @@ SLOW_MS = 50.0
 LITTLE_SPACE_BYTES = 64 * 1024 * 1024
 
 
+def findings_before(path: str, observer: Observer) -> list[Probe]:
+    """What can be said before there is a file."""
+    missing = Probe(name="file", ok=True, value=f"{path} is made by the first member that starts")
+    return [missing, _filesystem(path), _space(path), _clock(observer)]
+
+
 def findings(link: Link, observer: Observer, group: str) -> list[Probe]:
     """The state of the file, in the order in which an operator would look."""
     return [
-        _file(link),
-        _filesystem(link),
+        _file(link.path),
+        _filesystem(link.path),
         _journal(link),
-        _space(link),
+        _space(link.path),
         _lock(link),
         _round_trip(link),
         _clock(observer),
@@ -42,14 +48,14 @@ def findings(link: Link, observer: Observer, group: str) -> list[Probe]:
     ]
 
 
-def _file(link: Link) -> Probe:
-    found = Path(link.path).stat()
+def _file(path: str) -> Probe:
+    found = Path(path).stat()
     rights = f"mode {found.st_mode & 0o777:o}, owner {found.st_uid}:{found.st_gid}"
-    return Probe(name="file", ok=True, value=f"{link.path} ({rights})")
+    return Probe(name="file", ok=True, value=f"{path} ({rights})")
 
 
-def _filesystem(link: Link) -> Probe:
-    mount = mount_of(link.path, mount_table())
+def _filesystem(path: str) -> Probe:
+    mount = mount_of(path, mount_table())
     value = f"{mount.kind} mounted at {mount.point}" if mount else "not known on this system"
     return Probe(name="filesystem", ok=True, value=value)
 
@@ -62,8 +68,8 @@ def _journal(link: Link) -> Probe:
     return Probe(name="journal", ok=ok, value=value, cure=cure)
 
 
-def _space(link: Link) -> Probe:
-    found = os.statvfs(link.path)
+def _space(path: str) -> Probe:
+    found = os.statvfs(Path(path).parent)
     free = found.f_bavail * found.f_frsize
     ok = free >= LITTLE_SPACE_BYTES
     value = f"{free / 2**20:,.0f} MiB free"
@@ -106,9 +112,9 @@ def _round_trip(link: Link) -> Probe:
 
 def _clock(observer: Observer) -> Probe:
     place = observer.place
-    proof = "ends of processes are seen" if observer.process.namespace else "ends of processes "
+    proof = "a crash is noticed at once"
     if not observer.process.namespace:
-        proof += "are not seen (no /proc): a crash takes the whole ttl to notice"
+        proof = "a crash takes the whole ttl to notice (no /proc of this pid namespace)"
     return Probe(
         name="clock",
         ok=bool(place.clock),

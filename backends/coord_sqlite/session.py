@@ -61,8 +61,8 @@ class SqliteSession:
 
     @property
     def lives(self) -> bool:
-        """Whether nobody has said yet that it is over."""
-        return not self._over
+        """Whether it may still renew: neither lost nor asked to close."""
+        return self._pulse.is_open
 
     def heartbeat(self, beacon: bytes) -> Proof:
         """Renew, and publish `beacon`: one statement, whatever the session holds.
@@ -97,15 +97,18 @@ class SqliteSession:
         self._write(lambda connection: life.update(connection, self._gid, self._id, record))
 
     def close(self) -> None:
-        """End the session; what it held becomes free, unclean. Idempotent."""
-        if self._over:
-            return
-        self._writer.write(lambda connection: life.end(connection, self._gid, self._id))
-        self._end()
+        """End the session; what it held becomes free, unclean. Idempotent.
+
+        Whatever the answer, no heartbeat follows. After an error `close` may be called again.
+        """
+        self._pulse.close()
+        if not self._over:
+            self._writer.write(lambda connection: life.end(connection, self._gid, self._id))
+            self._over = True
 
     def abandon(self) -> None:
         """Let go of the connection, and leave the session to expire."""
-        self._end()
+        self._pulse.close()
 
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Let `work` change what is ours, if the session still lives: one transaction for both."""

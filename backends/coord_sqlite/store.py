@@ -3,8 +3,10 @@
 Owns opening and closing, and nothing else: the rules are in `life` (sessions, roles), `claims`,
 `snapshot` (views), `link` (transactions, retries), `handshake` (what is refused) and `place`
 (clocks and processes). Non-guarantees: the file must not be deleted, replaced or copied over while
-members run; a member that is stopped inside a write stops all others (`probe` names it); children
-of a member may outlive it and act on, although its own end is taken for proven.
+members run, and a member must not open it by other means than SQLite (closing it would drop the
+member's locks); a member that is stopped inside a write stops all others (`probe` names it). The
+end of a process is taken for proven when the kernel says so, but its children, and what it has
+handed to the kernel to send, may act on, and a checkpointed process may be brought back.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from coord_sqlite.access import Access
 from coord_sqlite.life import Observer
 from coord_sqlite.peers import Peers
 from coord_sqlite.place import Place, place_of, this_process
-from coord_sqlite.probe import findings
+from coord_sqlite.probe import findings, findings_before
 from coord_sqlite.session import BATCH_SIZE, SqliteSession
 from coord_sqlite.snapshot import Snapshots
 from coord_sqlite.watch import SqliteWatch, Watcher
@@ -69,7 +71,7 @@ class SqliteStore:
         self._access = Access(self.path, self._observer, timeout_s=timeout_s)
         self._peers = Peers(process)
         self._snapshots = Snapshots(self._access.reader, self._observer, self._peers)
-        self._watcher = Watcher(lambda: self._access.connect(durable=False), self._peers, timeout_s)
+        self._watcher = Watcher(self._access, self._peers)
         self._lock = threading.Lock()
         self._sessions: list[SqliteSession] = []
         self._access.check()
@@ -170,8 +172,12 @@ class SqliteStore:
         return replace(record, version=version)
 
     def probe(self, group: str) -> list[Probe]:
-        """File, filesystem, journal, space, who holds the write lock, round trips, clock."""
-        return findings(self._access.writer(), self._observer, checked_name("group", group))
+        """File, filesystem, space, clock; once there is a file also journal, locks, round trips."""
+        checked_name("group", group)
+        self._access.check_usable()
+        if not self._access.exists:
+            return findings_before(self.path, self._observer)
+        return findings(self._access.writer(), self._observer, group)
 
     def close(self) -> None:
         """Close connections and stop the watching thread. Sessions are left to expire."""

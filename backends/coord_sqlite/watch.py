@@ -17,13 +17,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from coord.errors import StoreError
+from coord_sqlite.access import Access
 from coord_sqlite.link import Link
 from coord_sqlite.peers import Peers
 
 __all__ = ["SqliteWatch", "Watcher"]
 
 POLL_S = 0.02
-REOPEN_EVERY = 25  # turns between attempts to open a file that cannot be opened
+RETRY_AFTER = 25  # turns after an attempt to open the file that was refused
 CHECKPOINT_EVERY = 250
 CHECKPOINT_ABOVE_BYTES = 8 * 1024 * 1024
 
@@ -55,9 +56,9 @@ class SqliteWatch:
 class Watcher:
     """Wakes watches when their group has changed. Any thread adds and removes them."""
 
-    def __init__(self, connect: Callable[[], Link | None], peers: Peers, timeout_s: float) -> None:
-        self.timeout_s = timeout_s
-        self._connect = connect
+    def __init__(self, access: Access, peers: Peers) -> None:
+        self.timeout_s = access.timeout_s
+        self._access = access
         self._peers = peers
         self._lock = threading.Lock()
         self._watches: list[SqliteWatch] = []
@@ -95,14 +96,14 @@ class Watcher:
             thread.join(self.timeout_s + 2 * POLL_S)
 
     def _run(self) -> None:
-        turn = 0
+        turn = next_try = 0
         while not self._stopping:
             self._sleep()
             turn += 1
-            if self._link is None and turn % REOPEN_EVERY in (1, 0):
-                with suppress(StoreError):
-                    self._link = self._connect()
             try:
+                if self._link is None and turn > next_try and self._access.exists:
+                    next_try = turn + RETRY_AFTER
+                    self._link = self._access.connect(durable=False)
                 self._look(checkpoint=turn % CHECKPOINT_EVERY == 0)
             except StoreError:
                 self._version = None  # compare again at the next turn
