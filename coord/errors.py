@@ -150,6 +150,16 @@ class LeadershipLost(CoordError):
 class NotElected(CoordError):
     """Nobody gave us the claim within the time that the caller allowed."""
 
+    @classmethod
+    def within(cls, role: str, timeout_s: float | None) -> NotElected:
+        """The error of `lead`; `timeout_s` None: the coordinator stopped first."""
+        cause = (
+            f"role {role!r}: the coordinator stops"
+            if timeout_s is None
+            else f"role {role!r} was not ours within {timeout_s:g} s"
+        )
+        return cls(cause, cure="`coord why URL ROLE` tells who leads, or why nobody does.")
+
 
 class Fenced(CoordError):
     """A resource has seen a newer generation or token than the one offered.

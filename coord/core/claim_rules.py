@@ -105,9 +105,9 @@ class ClaimRules:
                 m.retry_s = max(m.retry_s, event.now + m.timing.rpc_timeout_s / 10)
                 continue
             m.tenures.won(tenancy, token=answer.token, now=event.now)
-            self._begin(tenancy, event.now)
+            self._begin(tenancy, event.now, asked_s=event.sent_at_s)
 
-    def _begin(self, tenancy: Tenancy, now: float) -> None:
+    def _begin(self, tenancy: Tenancy, now: float, *, asked_s: float) -> None:
         """Start the term, unless things have changed since we asked."""
         m = self._m
         desk = m.desks.get(tenancy.key.role)
@@ -127,7 +127,9 @@ class ClaimRules:
             return
         if tenancy.debt.timeout_s != float("inf"):
             m.debts.owe(tenancy.debt, m.attended.reading(now) + tenancy.debt.timeout_s)
-        m.emit(c.StartTerm(tenancy.number, tenancy.key, lifted, tenancy.role, m.keeper.lease))
+        m.emit(
+            c.StartTerm(tenancy.number, tenancy.key, lifted, tenancy.role, m.keeper.lease, asked_s)
+        )
 
     def give_back(self, tenancy: Tenancy, kind: EndingKind | None) -> None:
         """Its code has stopped, or never began: give the claim back in order."""
@@ -233,7 +235,7 @@ class ClaimRules:
         m.report("adopted", f"claim {claim.key} is ours though its answer was lost")
         tenancy = m.tenures.request(claim.key, desk.role, claim.note, session)
         m.tenures.won(tenancy, token=claim.token, now=now)
-        self._begin(tenancy, now)
+        self._begin(tenancy, now, asked_s=now)
         return True
 
     def _taken(self, tenancy: Tenancy, why: str) -> None:

@@ -145,13 +145,17 @@ class PutRole(StoreCommand):
 
 @dataclass(frozen=True, slots=True)
 class StartTerm(Command):
-    """The claim is ours: give user code a term. `token` is lifted by the role's token base."""
+    """The claim is ours: give user code a term. `token` is lifted by the role's token base.
+
+    `asked_s` is when the request that won it was sent.
+    """
 
     number: int
     key: ClaimKey
     token: int
     role: Role
     lease: Lease
+    asked_s: float
 
 
 @dataclass(frozen=True, slots=True)

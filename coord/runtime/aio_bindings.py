@@ -1,0 +1,242 @@
+"""How terms reach coroutines: the bindings of `bindings.py`, carried over to one event loop.
+
+Owns the crossing between the control thread and the loop. What the control thread calls is handed
+to the loop in order and never blocks; everything named `on_…` runs on the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+
+from coord.config import Role
+from coord.errors import LeadershipLost
+from coord.model import EndingKind
+from coord.runtime.aio_term import AsyncTerm, wait_until
+from coord.runtime.bindings import Binding, work_raised
+from coord.runtime.engine import Engine
+from coord.runtime.term import Term
+
+__all__ = ["AsyncHeld", "AsyncHeldTerms", "AsyncLoop", "AsyncServing", "Relay"]
+
+
+class Relay(Binding):
+    """A binding whose calls are carried over to the event loop, in order."""
+
+    def __init__(self, engine: Engine, role: Role) -> None:
+        super().__init__(engine, role)
+        self.loop = asyncio.get_running_loop()
+        self.terms: dict[int, AsyncTerm] = {}
+        self.closed = False
+
+    def begin(self, term: Term) -> None:
+        """Carry it over; without a loop to carry it to, the term ends."""
+        if not self._call(self._begun, term):
+            term.end(None)
+
+    def asked_to_stop(self, term: Term) -> None:
+        """Carry it over."""
+        self._call(self._asked, term)
+
+    def over(self) -> None:
+        """Carry it over."""
+        self._call(self._over)
+
+    def _call(self, function: Callable[..., None], *args: Term) -> bool:
+        try:
+            self.loop.call_soon_threadsafe(function, *args)
+        except RuntimeError:  # the loop is closed
+            return False
+        return True
+
+    def _begun(self, term: Term) -> None:
+        if self.closed:
+            term.end(None)
+            return
+        self.terms[term.number] = wrapped = AsyncTerm(term)
+        if term.asked:
+            wrapped.notify_stop()
+        self.on_begun(wrapped)
+
+    def _asked(self, term: Term) -> None:
+        wrapped = self.terms.get(term.number)
+        if wrapped is not None:
+            wrapped.notify_stop()
+            self.on_asked(wrapped)
+
+    def _over(self) -> None:
+        self.closed = True
+        self.on_over()
+
+    def end(self, term: AsyncTerm, kind: EndingKind | None) -> None:
+        """The work of a term has stopped."""
+        self.terms.pop(term.inner.number, None)
+        term.inner.end(kind)
+
+    def on_begun(self, term: AsyncTerm) -> None:
+        """A term is ours. On the loop."""
+
+    def on_asked(self, term: AsyncTerm) -> None:
+        """A term was asked to stop. On the loop."""
+
+    def on_over(self) -> None:
+        """No further term will come. On the loop."""
+
+
+class AsyncServing(Relay):
+    """A coroutine a term."""
+
+    def __init__(
+        self, engine: Engine, role: Role, work: Callable[[AsyncTerm], Awaitable[object]]
+    ) -> None:
+        super().__init__(engine, role)
+        self._work = work
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    def on_begun(self, term: AsyncTerm) -> None:
+        """Start its task."""
+        number = term.inner.number
+        self._tasks[number] = self.loop.create_task(self._run(term), name=f"coord-{term.key}")
+
+    async def _run(self, term: AsyncTerm) -> None:
+        kind: EndingKind | None = None
+        try:
+            await self._work(term)
+            kind = None if term.inner.asked else EndingKind.RETURNED
+        except asyncio.CancelledError:
+            if not term.inner.asked:
+                kind = EndingKind.RETURNED
+        except LeadershipLost as lost:
+            if not term.inner.lost:
+                kind = work_raised(term.inner, lost)
+        except Exception as error:  # noqa: BLE001 (user code may raise anything; we must say so)
+            kind = work_raised(term.inner, error)
+        finally:
+            self._tasks.pop(term.inner.number, None)
+            self.end(term, kind)
+
+    def on_asked(self, term: AsyncTerm) -> None:
+        """Let it end by itself for the stop grace; cancel it if it is out of trust or time.
+
+        Work that rests in `wait` sees False at once, which is enough; work in the middle of
+        something else is cancelled when its claim is gone or in doubt.
+        """
+        task = self._tasks.get(term.inner.number)
+        if task is None:
+            return
+        grace_s = self.engine.machine.member.timing.stop_grace_s
+        if term.inner.in_doubt:
+            grace_s = grace_s / 2 if term.inner.is_resting else 0.0
+        self.loop.call_later(grace_s, task.cancel)
+
+
+class AsyncLoop(Relay):
+    """Terms one after another."""
+
+    def __init__(self, engine: Engine, role: Role) -> None:
+        super().__init__(engine, role)
+        self._ready: deque[AsyncTerm] = deque()
+        self._changed = asyncio.Event()
+
+    def on_begun(self, term: AsyncTerm) -> None:
+        """Offer it to the loop."""
+        self._ready.append(term)
+        self._changed.set()
+
+    def on_asked(self, term: AsyncTerm) -> None:
+        """A term that was not taken yet ends at once."""
+        if term in self._ready:
+            self._ready.remove(term)
+            self.end(term, None)
+
+    def on_over(self) -> None:
+        """Wake the loop."""
+        self._changed.set()
+
+    async def take(self) -> AsyncTerm | None:
+        """The next term; None when there will be none."""
+        while not self._ready and not self.closed:
+            self._changed.clear()
+            await self._changed.wait()
+        return self._ready.popleft() if self._ready else None
+
+    def abandon(self) -> None:
+        """The loop is gone: end what it has not taken."""
+        self.closed = True
+        while self._ready:
+            self.end(self._ready.popleft(), None)
+
+
+class AsyncHeldTerms:
+    """As `HeldTerms`, with a `wait` that is awaited."""
+
+    def __init__(self, binding: AsyncHeld, terms: tuple[AsyncTerm, ...]) -> None:
+        self._binding = binding
+        self._terms = terms
+
+    def __iter__(self) -> Iterator[AsyncTerm]:
+        return iter(self._terms)
+
+    def __len__(self) -> int:
+        return len(self._terms)
+
+    async def wait(self, timeout_s: float) -> bool:
+        """As `HeldTerms.wait`."""
+        return await self._binding.rest(self._terms, timeout_s)
+
+
+class AsyncHeld(Relay):
+    """All terms of a role for one loop."""
+
+    def __init__(self, engine: Engine, role: Role) -> None:
+        super().__init__(engine, role)
+        self._changed = asyncio.Event()
+        self._changed.set()
+
+    def on_begun(self, term: AsyncTerm) -> None:
+        """A new set is due."""
+        self._changed.set()
+
+    def on_asked(self, term: AsyncTerm) -> None:
+        """A new set is due."""
+        self._changed.set()
+
+    def on_over(self) -> None:
+        """Wake the loop."""
+        self._changed.set()
+
+    async def next_set(self) -> AsyncHeldTerms | None:
+        """Called when the loop has stopped working on the last set; None at the end."""
+        self._end_asked()
+        await self._changed.wait()
+        if self.closed:
+            return None
+        self._changed.clear()
+        self._end_asked()
+        return AsyncHeldTerms(self, tuple(self.terms.values()))
+
+    def _end_asked(self) -> None:
+        for term in [t for t in self.terms.values() if t.inner.asked]:
+            self.end(term, None)
+
+    def abandon(self) -> None:
+        """The loop is gone: end everything."""
+        self.closed = True
+        for term in list(self.terms.values()):
+            self.end(term, None if term.inner.asked else EndingKind.RETURNED)
+
+    async def rest(self, terms: tuple[AsyncTerm, ...], timeout_s: float) -> bool:
+        """Let all terms of a set rest until the timeout, or until the set is not right any more."""
+        now = self.engine.clock.now
+        inner = [term.inner for term in terms]
+        self.engine.post(*(event for t in inner if (event := t.resting(now())) is not None))
+        end = self.loop.time() + timeout_s
+        nap_s = self.engine.machine.member.timing.heartbeat_s
+        while not self._changed.is_set() and not any(t.stopping for t in inner[:1]):
+            left = end - self.loop.time()
+            if left <= 0:
+                break
+            await wait_until(self._changed, min(left, nap_s))
+        self.engine.post(*(t.working(now()) for t in inner))
+        return not self._changed.is_set() and not any(t.stopping for t in inner[:1])
