@@ -131,7 +131,8 @@ class Desk:
         self._at(this.wake_s)
         if this.regressed:
             self._say(decision, "token-regression", this.regressed)
-        self._say_unassigned(dealt, decision)
+        if self._warm:
+            self._say_unassigned(dealt, decision)
         return decision
 
     # --- whether there is anything to decide -------------------------------------------------
