@@ -16,7 +16,7 @@ from coord.errors import ForkedProcess, StoreRefused
 from coord_sqlite import schema
 from coord_sqlite.handshake import check_neighbours, check_path, mount_table
 from coord_sqlite.life import Observer
-from coord_sqlite.link import Link
+from coord_sqlite.link import FileId, Link
 from coord_sqlite.records import SESSION_COLUMNS, SessionRow
 
 __all__ = ["Access"]
@@ -37,7 +37,7 @@ class Access:
         self._lock = threading.RLock()
         self._writer: Link | None = None
         self._reader: Link | None = None
-        self._checked = False
+        self._file: FileId | None = None  # once every check has passed
         self._closed = False
 
     def check(self) -> None:
@@ -67,15 +67,15 @@ class Access:
         """Another connection, which the caller closes."""
         with self._lock:
             self.check_usable()
+            if self._file is not None:
+                return self._link(durable=durable)
             if not self.exists:
                 raise StoreRefused(
                     f"there is no file {self.path}",
                     cure="Check the URL; the first member that starts on it makes the file.",
                 )
-            if self._checked:
-                return Link(self.path, timeout_s=self.timeout_s, durable=durable)
             self.check()
-            link = Link(self.path, timeout_s=self.timeout_s, durable=durable)
+            link = self._link(durable=durable)
             try:
                 check_neighbours(self.path, timeout_s=self.timeout_s)
                 for row in link.read(f"SELECT {SESSION_COLUMNS} FROM sessions"):
@@ -83,8 +83,11 @@ class Access:
             except BaseException:
                 link.close()
                 raise
-            self._checked = True
+            self._file = link.file
             return link
+
+    def _link(self, *, durable: bool) -> Link:
+        return Link(self.path, timeout_s=self.timeout_s, durable=durable, file=self._file)
 
     @property
     def exists(self) -> bool:

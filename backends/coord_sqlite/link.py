@@ -34,9 +34,12 @@ from coord.errors import Certainty, ForkedProcess, StoreError, StoreRefused, Sto
 from coord_sqlite.failures import is_busy, translated
 from coord_sqlite.locks import write_lock_holder
 
-__all__ = ["Link"]
+__all__ = ["FileId", "Link"]
 
 T = TypeVar("T")
+
+FileId = tuple[int, int]
+"""Device and number: what a path leads to."""
 
 RETRY_MIN_S = 0.0005
 RETRY_MAX_S = 0.002
@@ -52,9 +55,12 @@ class Link:
 
     Every method takes at most `timeout_s` of system time (plus what the disk takes), whatever
     clock the store decides expiry on. Raises `StoreUnavailable`, `StoreRefused`, `ForkedProcess`.
+    `file`: which file the path must lead to, where another connection has seen it already.
     """
 
-    def __init__(self, path: str, *, timeout_s: float, durable: bool) -> None:
+    def __init__(
+        self, path: str, *, timeout_s: float, durable: bool, file: FileId | None = None
+    ) -> None:
         self.path = path
         self.timeout_s = timeout_s
         self._pid = os.getpid()
@@ -62,7 +68,8 @@ class Link:
         self._open = True
         self._wrote_at_s = 0.0
         self._busy_at_s = -RIVALS_REMEMBERED_S
-        self._file = _identity(path)
+        self.file = file or _identity(path)
+        self._check_file()
         self._connection = self._connect()
         try:
             self._attempts(lambda connection: self._set_up(connection, durable=durable))
@@ -198,7 +205,7 @@ class Link:
         Whoever opens the path next makes a new file there and starts with token 1, while we would
         go on renewing in the old one (`test_a_deleted_file_ends_what_rests_on_it`).
         """
-        if _identity(self.path) != self._file:
+        if _identity(self.path) != self.file:
             raise StoreRefused(
                 f"{self.path} was removed or replaced while in use",
                 cure="Restart all members that use it. Never delete it under them: tokens start "
@@ -260,7 +267,7 @@ def _roll_back(connection: sqlite3.Connection) -> None:
             connection.execute("ROLLBACK")
 
 
-def _identity(path: str) -> tuple[int, int] | None:
+def _identity(path: str) -> FileId | None:
     try:
         found = os.stat(path)  # noqa: PTH116
     except OSError:
