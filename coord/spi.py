@@ -4,8 +4,9 @@ Owns the protocols and the values that cross them, with their promises. Knows no
 states and no client library. `coord.testing.conformance` proves the promises of any store:
 
 1. At most one live session holds a claim key.
-2. Tokens are 64-bit integers > 0. They grow from holder to holder of a key, across restarts
-   and deletion, and each token of a newer generation exceeds all of an older one.
+2. Tokens are 64-bit integers > 0, the store's own: the core adds the role's token base. They
+   grow from holder to holder of a key, across restarts and deletion, and each token of a newer
+   generation exceeds all of an older one.
 3. A lost session never holds, renews or releases anything again; nothing re-creates it.
 4. A `Proof` is never later than what the store will honour, within its declared expiry proof.
 5. Errors carry a certainty. `NOT_APPLIED` is said only when it is certain for ever.

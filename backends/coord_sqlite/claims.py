@@ -4,7 +4,7 @@ Owns the conditions under which a claim changes hands. Knows no clock and no ses
 
 - Tokens come from one counter for the whole file, which nothing ever lowers, so they grow from
   holder to holder and from generation to generation whatever is released, freed or forgotten in
-  between. A role's token base is added (`check_tokens_grow_*` in coord.testing.conformance).
+  between. A role's token base is none of the store's business: the core adds it.
 - Whatever takes or gives a tenure compares the token, so a delayed request finds nothing.
 - Statements are set-based or prepared once for many rows: the transaction holds up every other
   member of the file, so it must be short.
@@ -47,7 +47,6 @@ class _Role(NamedTuple):
     role: int
     version: int
     generation: int
-    token_base: int
 
 
 def claim(
@@ -64,7 +63,7 @@ def claim(
         if role is None or (role.version, role.generation) != (role_version, key.generation):
             tokens.append(0)
             continue
-        token = role.token_base + number
+        token = number
         tokens.append(token)
         text, clean = note_text(note), note.clean
         place = (role.role, key.generation, key.shard, key.seat)
@@ -157,7 +156,7 @@ def _roles(connection: sqlite3.Connection, gid: int, names: set[str]) -> dict[st
     found: dict[str, _Role] = {}
     for name in names:
         row = connection.execute(
-            "SELECT role, version, generation, token_base FROM roles WHERE gid=? AND name=?",
+            "SELECT role, version, generation FROM roles WHERE gid=? AND name=?",
             (gid, name),
         ).fetchone()
         if row is not None:

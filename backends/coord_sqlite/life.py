@@ -184,9 +184,9 @@ def put_role(connection: sqlite3.Connection, gid: int, record: RoleRecord) -> in
         )
     connection.execute(
         "INSERT OR REPLACE INTO roles "
-        "SELECT ?, ?, ?, ?, ?, ?, ?, revision + 1 FROM groups WHERE gid=?",
+        "SELECT ?, ?, ?, ?, ?, ?, revision + 1 FROM groups WHERE gid=?",
         (
-            *(role, gid, record.name, version + 1, record.generation, record.token_base),
+            *(role, gid, record.name, version + 1, record.generation),
             *(record.to_json(), gid),
         ),
     )

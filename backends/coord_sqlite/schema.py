@@ -43,7 +43,7 @@ CREATE TABLE groups (
 );
 CREATE TABLE roles (
   role INTEGER PRIMARY KEY, gid INTEGER NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,
-  generation INTEGER NOT NULL, token_base INTEGER NOT NULL, body TEXT NOT NULL,
+  generation INTEGER NOT NULL, body TEXT NOT NULL,
   rev INTEGER NOT NULL, UNIQUE (gid, name)
 );
 CREATE TABLE sessions (

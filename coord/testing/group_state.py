@@ -256,7 +256,7 @@ class GroupState:
             return Held(key)
         if seen_token != (0 if claim is None else claim.token):
             return Held(key)
-        token = role.token_base + next(self._rules.serial)
+        token = next(self._rules.serial)
         self._claims.put(key, Claim(key, token, session, note))
         self._rows[session].keys.add(key)
         self.revision += 1

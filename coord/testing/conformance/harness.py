@@ -69,6 +69,8 @@ class Harness:
     """How soon a watch wakes after a change."""
     timeout_s: float = 1.0
     """The timeout that the handles were opened with."""
+    poll_s: float = 0.05
+    """How often a check that waits looks again; in virtual time, longer is quicker."""
     threads: int = 4
     """How many threads, with a handle each, race for claims."""
     many: int = 1000

@@ -191,7 +191,7 @@ class Kit:
         while not happened():
             if self.now() >= until_s:
                 return False
-            self.harness.sleep(min(0.05, within_s / 20))
+            self.harness.sleep(self.harness.poll_s)
         return True
 
     def let_die(self, session: Session) -> None:

@@ -223,10 +223,15 @@ class ClaimsAreInheritedByTheNextGeneration(GroupState):
         return super().put_role(now_s, record)
 
 
-@broken("a_token_base_lifts_every_later_token")
-class TheTokenBaseIsForgotten(GroupState):
-    def put_role(self, now_s: float, record: RoleRecord) -> RoleRecord:
-        return super().put_role(now_s, replace(record, token_base=0))
+@broken("a_token_base_leaves_the_tokens_of_the_store_alone")
+class TheTokenBaseIsAdded(GroupState):
+    def _claim_one(self, session: str, request: ClaimRequest) -> Claimed | Held:
+        answer = super()._claim_one(session, request)
+        if isinstance(answer, Held):
+            return answer
+        return _give(
+            self, session, request, self._roles[request.key.role].token_base + answer.token
+        )
 
 
 @broken("a_lost_session_cannot_hurt_its_successor")
