@@ -5,13 +5,15 @@ method takes the moment at which its request lands; nothing here reads a clock, 
 anybody, or draws lots. Rules and their reasons:
 
 - A session that ended is deleted and its id is never given out again, so whatever lands for it
-  later finds nothing (promise 3; `check_a_lost_session_never_renews_again`).
+  later finds nothing (promise 3; `conformance/sessions.py`, `ambiguity.py`).
 - Tokens come from one counter for all keys of all groups, so they grow within each key and from
   generation to generation, whatever is released or forgotten in between (promise 2;
-  `check_tokens_grow_*`).
+  `conformance/tokens.py`).
 - A claim of another generation than the role record's is refused even when everything else
-  fits: it would put a larger token on an older generation (promise 2).
-- Whatever takes a tenure away compares the token (promise 6; `check_a_stale_*`).
+  fits: it would put a larger token on an older generation (promise 2;
+  `test_a_claim_of_another_generation_than_the_records_is_refused`).
+- Whatever takes a tenure away compares the token: a delayed request must not hit a later tenure
+  (promise 6; the `a_stale_…` checks of `conformance/exclusion.py`).
 """
 
 from __future__ import annotations

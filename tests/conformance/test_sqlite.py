@@ -79,4 +79,4 @@ def test_sqlite_keeps_the_promise_on_a_clock_of_the_callers(check: Check, tmp_pa
         clock.advance(seconds)
         time.sleep(min(seconds, 0.05))  # watches are polled in real time
 
-    check.run(file.harness(sleep=sleep, ttl_s=10.0))
+    check.run(file.harness(sleep=sleep, ttl_s=2.0))
