@@ -7,9 +7,13 @@ within milliseconds of a crash, without waiting for the ttl; what it cannot prov
 from __future__ import annotations
 
 import os
+import select
 import threading
+import time
+from collections.abc import Iterable
+from contextlib import suppress
 
-from coord_sqlite.place import Fate, Process, exited, open_process
+from coord_sqlite.place import Fate, Process, open_process
 
 __all__ = ["Peers"]
 
@@ -21,8 +25,10 @@ class Peers:
         self._here = here
         self._lock = threading.Lock()
         self._tracked: dict[str, dict[str, Process]] = {}
-        self._open: dict[str, int] = {}
+        self._sessions: dict[int, str] = {}  # by pidfd
         self._gone: set[str] = set()
+        # Elsewhere than on Linux there is no proof of death, and nothing to wait for.
+        self._exits = select.epoll() if hasattr(select, "epoll") else None
 
     def track(self, group: str, sessions: dict[str, Process]) -> None:
         """Watch the processes of exactly these sessions of a group from now on."""
@@ -31,45 +37,50 @@ class Peers:
             if before.keys() == sessions.keys():
                 return
             self._tracked[group] = sessions
-            for session in before.keys() - sessions.keys():
-                self._forget(session)
+            self._forget(before.keys() - sessions.keys())
             for session in sessions.keys() - before.keys():
                 self._begin(session, sessions[session])
 
     def gone(self) -> frozenset[str]:
         """The tracked sessions whose process is provably gone by now."""
         with self._lock:
-            for session, descriptor in list(self._open.items()):
-                if exited(descriptor):
-                    os.close(self._open.pop(session))
-                    self._gone.add(session)
+            for descriptor, _ in self._wait(0.0):
+                self._gone.add(self._sessions.pop(descriptor))
+                os.close(descriptor)
             return frozenset(self._gone)
 
-    def descriptors(self) -> list[int]:
-        """Those that become readable when a process exits. Another thread may close them any
-        time: good for waiting, which may then be woken for nothing, and for nothing else.
-        """
-        with self._lock:
-            return list(self._open.values())
+    def wait(self, timeout_s: float) -> None:
+        """Return after `timeout_s`, or sooner when a process may have exited: ask `gone`."""
+        if self._exits is None:
+            time.sleep(timeout_s)
+        self._wait(timeout_s)
 
     def close(self) -> None:
-        """Watch nobody any more."""
+        """Watch nobody any more. Idempotent."""
         with self._lock:
-            for session in list(self._open):
-                self._forget(session)
+            self._forget(self._sessions.values())
             self._tracked.clear()
+            if self._exits is not None:
+                self._exits.close()
+
+    def _wait(self, timeout_s: float) -> list[tuple[int, int]]:
+        with suppress(ValueError):  # closed by another thread
+            return self._exits.poll(timeout_s) if self._exits is not None else []
+        return []
 
     def _begin(self, session: str, process: Process) -> None:
-        if process == self._here:
+        if process == self._here or self._exits is None or self._exits.closed:
             return
         fate, descriptor = open_process(process, self._here)
         if fate is Fate.ALIVE:
-            self._open[session] = descriptor
+            self._sessions[descriptor] = session
+            self._exits.register(descriptor, select.EPOLLIN)
         elif fate is Fate.DEAD:
             self._gone.add(session)
 
-    def _forget(self, session: str) -> None:
-        self._gone.discard(session)
-        descriptor = self._open.pop(session, None)
-        if descriptor is not None:
-            os.close(descriptor)
+    def _forget(self, sessions: Iterable[str]) -> None:
+        over = set(sessions)
+        self._gone -= over
+        for descriptor in [fd for fd, session in self._sessions.items() if session in over]:
+            del self._sessions[descriptor]
+            os.close(descriptor)  # which also ends the waiting for it

@@ -9,7 +9,6 @@ Errors are passing here: what could not be read now is compared at the next turn
 
 from __future__ import annotations
 
-import select
 import sys
 import threading
 from collections.abc import Callable
@@ -98,7 +97,7 @@ class Watcher:
     def _run(self) -> None:
         turn = next_try = 0
         while not self._stopping:
-            self._sleep()
+            self._peers.wait(POLL_S)
             turn += 1
             try:
                 if self._link is None and turn > next_try and self._access.exists:
@@ -109,12 +108,6 @@ class Watcher:
                 self._version = None  # compare again at the next turn
         if self._link is not None:
             self._link.close()
-
-    def _sleep(self) -> None:
-        poller = select.poll()
-        for descriptor in self._peers.descriptors():
-            poller.register(descriptor, select.POLLIN)
-        poller.poll(POLL_S * 1000)
 
     def _look(self, *, checkpoint: bool) -> None:
         gone = self._peers.gone()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from coord.clock import SYSTEM_CLOCK
-from coord.errors import StoreRefused
+from coord.errors import Certainty, StoreRefused
 from coord.model import MemberRecord, RoleRecord, Shape
 from coord_sqlite import SqliteStore, handshake
 from coord_sqlite.handshake import check_path
@@ -141,7 +141,7 @@ def test_a_symbolic_link_leads_to_the_same_store(path: Path, tmp_path: Path) -> 
 
 _AS_NOBODY = """
 import os, sys
-from coord.errors import StoreRefused
+from coord.errors import Certainty, StoreRefused
 from coord.model import MemberRecord
 from coord_sqlite import SqliteStore
 os.setgid(65534), os.setuid(65534)
@@ -318,8 +318,9 @@ def test_a_disk_that_fills_up_costs_no_token_and_heals(small_disk: Path) -> None
         filler = _fill(small_disk)
         with pytest.raises(StoreRefused, match="full"):
             _until_refused(lambda: session.heartbeat(b"x" * 1024))
-        with pytest.raises(StoreRefused, match="full"):
+        with pytest.raises(StoreRefused, match="full") as caught:
             store.put_role("g", RoleRecord(name="r", shape=Shape(1, 1)))
+        assert caught.value.certainty is Certainty.UNKNOWN, "it failed at COMMIT"
         assert list(store.view("g").members) == [session.id]
         assert not store.view("g").roles
 
