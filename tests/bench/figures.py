@@ -103,7 +103,7 @@ class Figures:
             "# Performance",
             "",
             "Written by `make bench`; do not edit. Every row is the median of several rounds.",
-            "Where a bare client is given, it did the same writes through Python's `sqlite3` alone,",
+            "Where a bare client is given, it did the same writes with `sqlite3` alone,",
             "in turn with ours in the same run; *ratio* is the median of ours over bare, round by",
             "round.",
             "",
