@@ -6,6 +6,7 @@ Owns time. Both ends are measured with another handle on the same clock: nothing
 
 from __future__ import annotations
 
+from coord.errors import CoordError, StoreUnavailable
 from coord.spi import Claimed, Expiry, Observed, Proof, Session
 from coord.testing.conformance.harness import Checks
 from coord.testing.conformance.kit import Kit, shown
@@ -35,6 +36,39 @@ def a_proof_is_stamped_before_its_request_and_bears_the_granted_ttl(kit: Kit) ->
         assert 0 <= proof.lag_s < proof.ttl_s
     member = kit.alive(session)
     assert member.ttl_s == session.ttl_s, "peers are shown another ttl than was granted"
+
+
+@checks.add("gate")
+def a_proof_counts_from_the_sending_not_from_the_answer(kit: Kit) -> None:
+    """Proof.sent_at_s: a renewal held up on its way is no younger than its request.
+
+    Stamped on arrival, the ttl would count twice over what the way took. Only a gate on a network
+    can hold a call and still let it succeed; behind `gate_over` the call times out and nothing is
+    proven here.
+    """
+    gate = kit.gate()
+    session = kit.member("a", store=gate.store)
+    held_s = min(0.5, kit.harness.timeout_s / 2)
+
+    def beat() -> tuple[float, Proof]:
+        return kit.now(), session.heartbeat(b"")
+
+    def open_later() -> float:
+        kit.harness.sleep(held_s)
+        opened_s = kit.now()
+        gate.open()
+        return opened_s
+
+    gate.shut()
+    beaten, opened_s = kit.race(beat, open_later)
+    assert isinstance(opened_s, float)
+    if isinstance(beaten, CoordError):
+        assert isinstance(beaten, StoreUnavailable)
+        return
+    assert isinstance(beaten, tuple)
+    called_s, proof = beaten
+    if called_s < opened_s - held_s / 2:  # or the machine was too busy to prove anything
+        assert proof.sent_at_s < opened_s, "a proof was stamped after its request had been sent"
 
 
 @checks.add()

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import count
+from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
+import coord
+from coord.clock import SYSTEM_CLOCK
 from coord.errors import Certainty, CoordError, StoreUnavailable
-from coord.spi import Store
+from coord.spi import Proof, Store
 from coord.testing.conformance import CHECKS, Check, Harness, MissingHook, check_store
 from coord.testing.faults import Delivery, Fate, FaultPlan, FaultyStore, Request
-from coord.testing.memory import MemoryServer, MemoryStore
-from tests.conformance.harnesses import virtual_harness
+from coord.testing.group_state import GroupState
+from coord.testing.memory import MemoryServer, MemorySession, MemoryStore
+from tests.conformance.harnesses import memory_harness, virtual_harness
 from tests.unit.testing import broken_claims, broken_records, broken_sessions
 from tests.unit.testing.bugs import BUGS, Bug
+
+T = TypeVar("T")
 
 _SHELVES = (broken_claims, broken_records, broken_sessions)  # importing them fills BUGS
 _BY_NAME = {check.name: check for check in CHECKS}
@@ -48,6 +58,41 @@ def _timeouts_lie() -> Harness:
     return replace(harness, gate=lambda: _LyingGate(harness))
 
 
+class _StampsOnArrival(MemorySession):
+    def heartbeat(self, beacon: bytes) -> Proof:
+        proof = super().heartbeat(beacon)
+        return replace(proof, sent_at_s=self._store.clock.now())
+
+
+class _BlockingGate:
+    """Holds callers until it opens, as a network does whose packets are on the way."""
+
+    def __init__(self, server: MemoryServer) -> None:
+        may_pass = self._may_pass = threading.Event()
+        may_pass.set()
+
+        class Handle(MemoryStore):
+            session_type = _StampsOnArrival
+
+            def apply(self, group: str, request: Callable[[GroupState, float], T]) -> T:
+                assert may_pass.wait(10)
+                return super().apply(group, request)
+
+        self.store: Store = Handle(server)
+
+    def shut(self) -> None:
+        self._may_pass.clear()
+
+    def open(self) -> None:
+        self._may_pass.set()
+
+
+def _proofs_are_stamped_on_arrival() -> Harness:
+    server = MemoryServer(SYSTEM_CLOCK)
+    harness = memory_harness(server, SYSTEM_CLOCK, time.sleep, ttl_s=1.0)
+    return replace(harness, gate=lambda: _BlockingGate(server))
+
+
 def _tokens_live_in_memory() -> Harness:
     servers: list[MemoryServer] = []
 
@@ -63,6 +108,11 @@ def _tokens_live_in_memory() -> Harness:
 
 
 _MORE = [
+    Bug(
+        "ProofsAreStampedOnArrival",
+        ("a_proof_counts_from_the_sending_not_from_the_answer",),
+        _proofs_are_stamped_on_arrival,
+    ),
     Bug("TimeoutsLie", ("a_claim_that_lands_late_is_ours_or_nobodys",), _timeouts_lie),
     Bug(
         "TokensLiveInMemory",
@@ -136,3 +186,22 @@ def test_the_plan_of_a_gate_holds_and_lands_in_order() -> None:
     assert landed == []
     plan.land_held()
     assert landed == [0, 1, 2]
+
+
+def test_the_example_for_store_writers_runs_as_printed() -> None:
+    text = Path(coord.__file__).parents[1].joinpath("docs/writing-a-store.md").read_text()
+    example = text.split("```python\n")[1].split("```")[0]
+    printed: dict[str, object] = {}
+    exec(compile(example, "writing-a-store.md", "exec"), printed)  # noqa: S102  our own page
+    harness = printed["HARNESS"]
+    assert isinstance(harness, Harness)
+    assert [c.name for c in CHECKS if c.missing(harness)] == ["nothing_is_left_behind_after_close"]
+    _BY_NAME["a_held_key_is_refused_to_everyone_else"].run(harness)
+
+
+def test_every_check_that_the_documents_name_exists() -> None:
+    text = Path(coord.__file__).parents[1].joinpath("docs/writing-a-store.md").read_text()
+    table = text.split("## Where stores go wrong")[1].split("## Making it available")[0]
+    named = re.findall(r"\| `(\w+)` \|$", table, flags=re.MULTILINE)
+    assert len(named) > 10
+    assert set(named) <= set(_BY_NAME)

@@ -7,6 +7,7 @@ what the store honours.
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -17,6 +18,8 @@ from coord.spi import Claimed, ClaimRequest, Observed, Proof, Tenure
 from coord.testing.clock import ManualClock
 from coord.testing.faults import Fate, FaultPlan, FaultySession, FaultyStore
 from coord.testing.memory import Manner, MemoryServer
+
+pytestmark = pytest.mark.timeout(1200)  # a soak runs 20,000 examples
 
 MEMBERS = ("a", "b", "c")
 SHARDS = 2
