@@ -1,0 +1,137 @@
+"""Invariants over a log: what must never happen, whatever was measured.
+
+Owns the rules and their verdicts. Injects nothing and repairs nothing. Rules, by name:
+
+- `stale-accepted`: a fenced resource took an act older than one that it had taken before.
+- `token-reused`: two tenures of a claim began under the same token.
+- `token-fell`: a claim was asked for after a tenure of it had begun, and won a smaller token.
+- `generation-token-fell`: a token of a newer generation is not above all tokens of the older ones.
+- `act-without-tenure`: an act under a claim and token that its process was never given.
+- `acted-when-dead`: a process wrote a record after it was seen dead.
+- `fault-left-standing`: a pause or wedge began and was never healed.
+- `not-recovered`: a shard had a gap or faux later than the bound after the last fault (see
+  `recovered`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from coord.lab.measure.effects import stale_acts
+from coord.lab.measure.events import Act, FaultMark, Lead, Log
+from coord.lab.measure.intervals import Span
+from coord.lab.measure.metrics import shard_times
+from coord.lab.measure.tenures import Timeline
+from coord.model import ClaimKey
+
+__all__ = ["Violation", "judge_log", "recovered"]
+
+_HEALED = frozenset({"pause", "wedge"})
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken rule: which, when on the boot clock, and what exactly."""
+
+    rule: str
+    at_s: float
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.at_s:.6f} {self.rule}: {self.detail}"
+
+
+def judge_log(line: Timeline) -> list[Violation]:
+    """All violations of the rules above but the last, by time."""
+    log = line.log
+    found = [
+        *_stale(log),
+        *_tokens(log),
+        *_generations(log),
+        *_strangers(log),
+        *_ghosts(line),
+        *_unhealed(log),
+    ]
+    return sorted(found, key=lambda violation: violation.at_s)
+
+
+def recovered(line: Timeline, *, within_s: float, tau_s: float) -> list[Violation]:
+    """Shards of the last generations that still had gap or faux `within_s` after the last fault.
+
+    A fault without an end counts as healed when it took effect: a kill is over at once.
+    """
+    marks = [mark.t for mark in line.log.all(FaultMark)]
+    since = max(marks, default=line.log.start_s) + within_s
+    window = Span(since, line.log.end_s)
+    found = []
+    for shard, times in shard_times(line, tau_s=tau_s).items():
+        late = times.within(window)
+        for span in late.gap | late.faux:
+            detail = f"{shard.role}/{shard.generation}/{shard.number} for {span.length_s:.3f} s"
+            found.append(Violation("not-recovered", span.start_s, detail))
+    return found
+
+
+def _stale(log: Log) -> Iterable[Violation]:
+    for act in stale_acts(log, Span(float("-inf"), float("inf"))).found:
+        if act.accepted and act.fenced:
+            detail = f"{act.resource} took {act.key} token {act.token} of {act.who.member}"
+            yield Violation("stale-accepted", act.t, detail)
+
+
+def _tokens(log: Log) -> Iterable[Violation]:
+    last: dict[ClaimKey, Lead] = {}
+    for lead in log.all(Lead):
+        before = last.get(lead.key)
+        detail = f"{lead.key} token {lead.token} of {lead.who.member}"
+        if before is not None and lead.token == before.token:
+            yield Violation("token-reused", lead.t, f"{detail}, as of {before.who.member}")
+        elif before is not None and lead.token < before.token and lead.asked_s > before.t:
+            yield Violation("token-fell", lead.t, f"{detail} after {before.token}")
+        if before is None or lead.token > before.token:
+            last[lead.key] = lead
+
+
+def _generations(log: Log) -> Iterable[Violation]:
+    largest: dict[tuple[str, int], int] = {}
+    for lead in log.all(Lead):
+        scope = lead.key.role, lead.key.generation
+        largest[scope] = max(lead.token, largest.get(scope, 0))
+    for lead in log.all(Lead):
+        older = max(
+            (
+                token
+                for (role, generation), token in largest.items()
+                if role == lead.key.role and generation < lead.key.generation
+            ),
+            default=0,
+        )
+        if lead.token <= older:
+            detail = f"{lead.key} token {lead.token}, an older generation had {older}"
+            yield Violation("generation-token-fell", lead.t, detail)
+
+
+def _strangers(log: Log) -> Iterable[Violation]:
+    given = {(lead.who, lead.key, lead.token): lead.t for lead in reversed(log.all(Lead))}
+    for act in log.all(Act):
+        since = given.get((act.who, act.key, act.token))
+        if since is None or act.t < since:
+            detail = f"{act.who.member} acted under {act.key} token {act.token}"
+            yield Violation("act-without-tenure", act.t, detail)
+
+
+def _ghosts(line: Timeline) -> Iterable[Violation]:
+    for record in line.log.records:
+        gone = line.killed.get(record.who)
+        if gone is not None and record.t > gone and not isinstance(record, FaultMark):
+            kind = type(record).__name__.lower()
+            detail = f"{kind} record of {record.who.member} ({record.who.pid}), gone at {gone:.6f}"
+            yield Violation("acted-when-dead", record.t, detail)
+
+
+def _unhealed(log: Log) -> Iterable[Violation]:
+    healed = {mark.mark for mark in log.all(FaultMark) if mark.phase == "end"}
+    for mark in log.all(FaultMark):
+        if mark.fault in _HEALED and mark.phase == "begin" and mark.mark not in healed:
+            yield Violation("fault-left-standing", mark.t, f"{mark.fault} of {mark.who.member}")
