@@ -167,8 +167,8 @@ class Claim:
 class MemberRecord:
     """What a member says of itself that rarely changes. Assignment reads nothing else of it.
 
-    `roles` maps each role the member serves to the shape it declares; `weight` and `max_shards`
-    (per role) bound what it is given; a `draining` member hands over what it holds.
+    `roles`: the shape it declares of each role that it serves. `weight`, `max_shards` (per role):
+    what it can take. `draining`: it hands all over. `stuck`: claims whose old code still runs here.
     """
 
     name: str
@@ -181,6 +181,7 @@ class MemberRecord:
     roles: Mapping[str, Shape] = field(default_factory=lambda: MappingProxyType({}))
     host: str = ""
     pid: int = 0
+    stuck: tuple[ClaimKey, ...] = ()
 
     def to_json(self) -> str:
         """Return a compact text that `from_json` reads back to an equal value."""
@@ -196,6 +197,7 @@ class MemberRecord:
                 "roles": {name: list(shape) for name, shape in sorted(self.roles.items())},
                 "host": self.host,
                 "pid": self.pid,
+                "stuck": self.stuck,
             },
             separators=(",", ":"),
         )
@@ -215,6 +217,7 @@ class MemberRecord:
             roles=MappingProxyType({k: Shape(*v) for k, v in raw.get("roles", {}).items()}),
             host=raw.get("host", ""),
             pid=int(raw.get("pid", 0)),
+            stuck=tuple(ClaimKey(*key) for key in raw.get("stuck", ())),
         )
 
 

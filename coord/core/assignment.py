@@ -29,7 +29,7 @@ from functools import lru_cache
 
 from coord.model import ClaimKey, LiveMember, RoleRecord, View
 
-__all__ = ["Plan", "candidates", "plan", "rank", "spread"]
+__all__ = ["Plan", "candidates", "plan", "rank", "spread", "unable"]
 
 _MOST_MEMBERS = 4096
 
@@ -65,6 +65,11 @@ def candidates(view: View, record: RoleRecord) -> list[LiveMember]:
     ]
     found.sort(key=lambda m: (spread(record.name, m.record.name), m.session))
     return found
+
+
+def unable(members: Iterable[LiveMember]) -> frozenset[tuple[ClaimKey, str]]:
+    """What members themselves say they cannot take, in the form of bars."""
+    return frozenset((key, m.record.name) for m in members for key in m.record.stuck)
 
 
 def rank(members: int, position: int, key: ClaimKey) -> int:
@@ -118,10 +123,10 @@ class _Dealer:
     ) -> None:
         self.view = view
         self.record = record
-        self.barred = barred
         self.poisoned = poisoned
         self.keys = record.claim_keys() if record.open else []
         members = candidates(view, record)
+        self.barred = barred | unable(members)
         shards = record.shape.shards
         self.seats = [
             _Seat(m.session, m.record.name, m.record.zone, place, _limit(m, shards))

@@ -12,6 +12,7 @@ view shows it as ours, now or much later, has it adopted or released by its toke
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from coord.core import commands as c
 from coord.core import events as e
@@ -26,12 +27,15 @@ from coord.spi import Claimed, ClaimRequest, Held, Tenure
 
 __all__ = ["ClaimRules"]
 
+_INF = float("inf")
+
 
 class ClaimRules:
     """The claims of one member."""
 
     def __init__(self, member: Member) -> None:
         self._m = member
+        self._compared = (-1, -1)
 
     # --- deciding ----------------------------------------------------------------------------
 
@@ -84,9 +88,13 @@ class ClaimRules:
         self._owe_stop(tenancy, now)
 
     def _owe_stop(self, tenancy: Tenancy, now: float) -> None:
-        """Code that was asked to stop owes that, as it owes progress."""
+        """Code that was asked to stop owes that, as it owes progress.
+
+        A longer step that was declared before is granted; progress buys no more time.
+        """
         due = self._m.attended.reading(now) + tenancy.debt.timeout_s
-        self._m.debts.owe(tenancy.debt, min(due, tenancy.debt.due_s))
+        if tenancy.debt.due_s == _INF or due > tenancy.debt.due_s:
+            self._m.debts.owe(tenancy.debt, due)
 
     # --- answers -----------------------------------------------------------------------------
 
@@ -102,7 +110,7 @@ class ClaimRules:
             if isinstance(answer, Held):
                 m.tenures.refused(tenancy)
                 m.look_at(event.now)
-                m.retry_s = max(m.retry_s, event.now + m.timing.rpc_timeout_s / 10)
+                m.reconsider(request.key.role, event.now + m.timing.claim_timeout_s)
                 continue
             m.tenures.won(tenancy, token=answer.token, now=event.now)
             self._begin(tenancy, event.now, asked_s=event.sent_at_s)
@@ -115,6 +123,7 @@ class ClaimRules:
         lifted = tenancy.token + (record.token_base if record is not None else 0)
         wanted = (
             m.keeper.phase is SessionPhase.LIVE
+            and not m.keeper.doubted(now)
             and record is not None
             and record.open
             and record.generation == tenancy.key.generation
@@ -125,10 +134,17 @@ class ClaimRules:
         if not wanted:
             self.give_back(tenancy, None)
             return
-        if tenancy.debt.timeout_s != float("inf"):
+        if tenancy.debt.timeout_s != _INF:
             m.debts.owe(tenancy.debt, m.attended.reading(now) + tenancy.debt.timeout_s)
         m.emit(
-            c.StartTerm(tenancy.number, tenancy.key, lifted, tenancy.role, m.keeper.lease, asked_s)
+            c.StartTerm(
+                tenancy.number,
+                tenancy.key,
+                lifted,
+                tenancy.role,
+                m.keeper.lease,
+                asked_s,
+            )
         )
 
     def give_back(self, tenancy: Tenancy, kind: EndingKind | None) -> None:
@@ -167,6 +183,7 @@ class ClaimRules:
             tenancy = self._m.tenures.at(request.key)
             if tenancy is not None and tenancy.awaits(command.session):
                 self._m.tenures.refused(tenancy)
+            self._m.reconsider(request.key.role, now)
         self._m.look_at(now)
         self._m.back_off(now)
 
@@ -177,47 +194,52 @@ class ClaimRules:
         m = self._m
         if not m.tenures.unsent or now < m.retry_s or m.keeper.session is None:
             return
-        tenures = tuple(t.as_tenure() for t in m.tenures.to_release())
+        tenures = tuple(m.tenures.to_release())
         for start in range(0, len(tenures), m.guarantees.batch_size):
             m.emit(c.Release(m.keeper.session, tenures[start : start + m.guarantees.batch_size]))
 
     def on_released(self, command: c.Release) -> None:
         """The store confirmed."""
-        for item in command.tenures:
-            tenancy = self._m.tenures.at(item.key)
-            if (
-                tenancy is not None
-                and tenancy.token == item.token
-                and tenancy.phase is TenurePhase.RELEASING
-            ):
-                self._m.tenures.released(tenancy)
+        self._m.tenures.release_done(command.tenures)
         for desk in self._m.desks.values():
             desk.wake_s = float("-inf")
 
     def on_release_failed(self, command: c.Release, now: float) -> None:
         """Send it again: releasing twice by token is safe."""
-        self._m.tenures.release_failed(item.key for item in command.tenures)
+        self._m.tenures.release_failed(command.tenures)
         self._m.back_off(now)
 
     # --- views -------------------------------------------------------------------------------
 
-    def compare(self, view: View, session: str, now: float) -> None:
-        """Adopt or release what the view shows as ours; stop what it shows as taken."""
-        strays = [
-            Tenure(claim.key, claim.token, claim.note)
-            for claim in view.by_session.get(session, ())
-            if not self._known(claim) and not self._adopted(claim, session, now)
-        ]
-        if strays:
-            self._m.emit(c.Release(session, tuple(strays)))
-        for tenancy in self._m.tenures:
+    def compare(self, view: View, session: str, *, sent_at_s: float, now: float) -> None:
+        """Adopt or release what the view shows as ours; stop what it shows as taken.
+
+        A view that was asked for before a claim was won may not show it yet.
+        """
+        m = self._m
+        seen = (view.revision, m.tenures.changes)
+        if seen == self._compared:
+            return  # nothing has changed on either side: spare members with many claims
+        for claim in view.by_session.get(session, ()):
+            if not self._known(claim) and not self._adopted(claim, session, now):
+                m.tenures.disown(self._stray(claim))
+        for tenancy in m.tenures:
             if tenancy.phase is TenurePhase.CLAIMING or tenancy.phase is TenurePhase.LINGERING:
                 continue
             claim_now = view.claims.get(tenancy.key)
             if claim_now is None or claim_now.token < tenancy.token:
-                continue  # an older view
-            if claim_now.session != session or claim_now.token > tenancy.token:
+                gone = tenancy.since_s <= sent_at_s
+            else:
+                gone = claim_now.session != session or claim_now.token > tenancy.token
+            if gone:
                 self._taken(tenancy, "the claim was taken away")
+        self._compared = (view.revision, m.tenures.changes)
+
+    def _stray(self, claim: Claim) -> Tenure:
+        """What to release: clean unless code of ours has run under this very token."""
+        old = self._m.tenures.at(claim.key)
+        ran = old is not None and old.token == claim.token
+        return Tenure(claim.key, claim.token, replace(claim.note, clean=not ran))
 
     def _known(self, claim: Claim) -> bool:
         tenancy = self._m.tenures.at(claim.key)

@@ -17,7 +17,7 @@ from coord.core.tenures import Tenures
 from coord.model import Claim, ClaimKey, Note, RoleRecord, View
 from coord.spi import ClaimRequest
 
-__all__ = ["SETTLE_PATIENCE", "Ask", "Decision", "Free", "Round", "Standing"]
+__all__ = ["SETTLE_PATIENCE", "Absence", "Ask", "Decision", "Free", "Round", "Standing"]
 
 SETTLE_PATIENCE = 5
 """How many settling times a fleet that never settles may delay a claim."""
@@ -58,6 +58,15 @@ class Decision:
     reports: list[tuple[str, str]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A member did not take a claim that was its own to take; we did, and keep it for a while."""
+
+    session: str
+    until_s: float
+    times: int
+
+
 @dataclass(slots=True)
 class Free:
     """A free claim, and since when our views have shown it so."""
@@ -82,6 +91,23 @@ class Free:
         return self.since_s + (0.0 if note.clean else note.lock_delay_s)
 
 
+@dataclass(slots=True)
+class _Other:
+    """A member that could take over something."""
+
+    name: str
+    shards: set[int]
+    stuck: tuple[ClaimKey, ...]
+
+    def could_take(self, key: ClaimKey, barred: frozenset[tuple[ClaimKey, str]]) -> bool:
+        """Whether it could take this claim."""
+        return (
+            key.shard not in self.shards
+            and key not in self.stuck
+            and ((key, self.name) not in barred)
+        )
+
+
 @dataclass(slots=True, kw_only=True)
 class Round:
     """All that one round looks at, and what it decides."""
@@ -96,6 +122,7 @@ class Round:
     free: Mapping[ClaimKey, Free]
     crew_s: float
     """When the candidates last changed, as our views showed it."""
+    absences: dict[ClaimKey, Absence]
     tenures: Tenures
     decision: Decision
     now: float
@@ -118,7 +145,11 @@ class Round:
             wait_s = self.me.timing.settle_s
             if self._only_preferred(target):
                 wait_s = max(wait_s, self.role.prefer_after_s)
-            if self._due(self.me.present_since_s(target) + wait_s):
+            due_s = self.me.present_since_s(target) + wait_s
+            absence = self.absences.get(key)
+            if absence is not None and absence.session == target:
+                due_s = max(due_s, absence.until_s)
+            if self._due(due_s):
                 self.decision.asks.append(Ask(key, "another member takes over"))
 
     def _only_preferred(self, target: str) -> bool:
@@ -134,31 +165,31 @@ class Round:
         limit = self.role.max_tenure_s
         if limit is None:
             return
+        others: list[_Other] | None = None
         for tenancy in self.tenures.of_role(self.record.name):
             if not tenancy.active or not self._due(tenancy.renewed_s + limit):
                 continue
-            if self._somebody_else(tenancy.key):
+            others = self._others() if others is None else others
+            if any(other.could_take(tenancy.key, self.barred) for other in others):
                 self.decision.asks.append(Ask(tenancy.key, "max tenure", rotates=True))
             else:
                 tenancy.renewed_s = self.now
                 self.wake_s = min(self.wake_s, self.now + limit)
 
-    def _somebody_else(self, key: ClaimKey) -> bool:
+    def _others(self) -> list[_Other]:
+        """The settled members that have room for more of this role."""
         settle_s = self.me.timing.settle_s
+        found = []
         for member in candidates(self.view, self.record):
-            if member.session == self.me.session or (key, member.record.name) in self.barred:
+            present_s = self.me.present_since_s(member.session)
+            if member.session == self.me.session or self.now < present_s + settle_s:
                 continue
-            if self.now < self.me.present_since_s(member.session) + settle_s:
-                continue
-            held = [
-                claim.key
-                for claim in self.view.by_session.get(member.session, ())
-                if claim.key.role == key.role
-            ]
+            claims = self.view.by_session.get(member.session, ())
+            shards = {claim.key.shard for claim in claims if claim.key.role == self.record.name}
             limit = member.record.max_shards
-            if (limit is None or len(held) < limit) and all(k.shard != key.shard for k in held):
-                return True
-        return False
+            if limit is None or len(shards) < limit:
+                found.append(_Other(member.record.name, shards, member.record.stuck))
+        return found
 
     def claim_fresh(self) -> None:
         """Ask for what the plan gives us."""
@@ -189,6 +220,17 @@ class Round:
             if self._due(self._expected_s(free) + wait_s) and self._request(key, free):
                 room -= 1
                 shards.add(key.shard)
+                self._note_absence(key)
+
+    def _note_absence(self, key: ClaimKey) -> None:
+        """The member that should have taken this claim did not: do not hand it over at once."""
+        target = self.dealt.owner.get(key)
+        if target is None:
+            return
+        before = self.absences.get(key)
+        times = before.times + 1 if before is not None and before.session == target else 0
+        wait_s = min(self.me.timing.ttl_s * 2 ** min(times, 30), self.role.bar_max_s)
+        self.absences[key] = Absence(target, self.now + wait_s, times)
 
     def _expected_s(self, free: Free) -> float:
         """When the member that the plan names should have claimed: it may have to settle first."""

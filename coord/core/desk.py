@@ -10,25 +10,36 @@ safety, because the store gives each claim to one of them.
 * Hand over: only to a member that has been present for `settle_s` (a member that comes and goes
   moves nothing), or for `prefer_after_s` where it takes only because it is preferred.
 * `lock_delay_s` of the last holder passes first, unless it let go cleanly.
-* Bars and poison hold for as long as they say, from when this view first showed them here.
+* Bars and poison hold for as long as they say, from when our views first showed them. A bar goes
+  on while somebody else holds the claim, so that nobody hands it back to whom it defeated.
 * A claim that has been free for `claim_timeout_s` may be taken by anyone with room, one rank after
-  another, so that one member that is slow, barred or wrong leaves no shard without a leader.
+  another, so that one member that is slow, barred or wrong leaves no shard without a leader. Who
+  takes it does not hand it over to that member for some time, doubling: or the shard would be
+  without a leader again at once, and over and over while that member is paused.
 * `max_tenure_s` ends a tenure only if somebody else could take over.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from coord.config import Role
 from coord.core.assignment import Plan, candidates, plan
-from coord.core.decision import SETTLE_PATIENCE, Ask, Decision, Free, Round, Standing
+from coord.core.decision import SETTLE_PATIENCE, Absence, Ask, Decision, Free, Round, Standing
 from coord.core.tenures import Tenures
 from coord.model import ClaimKey, RoleRecord, View
 
 __all__ = ["Desk"]
 
 _INF = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    """Until when a member is barred from a claim, by an ending that came with this token."""
+
+    token: int
+    until_s: float
 
 
 class Desk:
@@ -40,6 +51,9 @@ class Desk:
         self.wake_s = -_INF
         self._view: View | None = None
         self._free: dict[ClaimKey, Free] = {}
+        self._bars: dict[tuple[ClaimKey, str], _Bar] = {}
+        self._poison_s: dict[ClaimKey, float] = {}
+        self._absences: dict[ClaimKey, Absence] = {}
         self._listed_s: float | None = None
         self._warm = False
         self._crew: frozenset[str] = frozenset()
@@ -64,6 +78,8 @@ class Desk:
         self._view = view
         self.record = record = view.roles.get(self.role.name)
         self._note_free(view, record, now)
+        self._note_endings(view, now)
+        self._note_takers(view, session)
         crew = frozenset(m.session for m in candidates(view, record)) if record else frozenset()
         if crew != self._crew:
             self._crew, self._crew_s = crew, now
@@ -88,6 +104,35 @@ class Desk:
             else:
                 after[key] = Free(claim, now)
         self._free = after
+        self._poison_s = {
+            key: free.since_s + free.note.poison_s
+            for key, free in after.items()
+            if free.note.poison_s
+        }
+
+    def _note_endings(self, view: View, now: float) -> None:
+        """Since when each bar is known here. One that its own holder has just left is a new one."""
+        before = self._bars
+        after: dict[tuple[ClaimKey, str], _Bar] = {}
+        for key, claim in view.claims.items():
+            note = claim.note
+            if not note.endings or key.role != self.role.name:
+                continue
+            for ending in note.endings:
+                known = before.get((key, ending.member))
+                left_now = claim.session is None and ending.member == note.member
+                if known is not None and not (left_now and known.token != claim.token):
+                    after[key, ending.member] = known
+                elif ending.bar_s > 0:
+                    after[key, ending.member] = _Bar(claim.token, now + ending.bar_s)
+        self._bars = after
+
+    def _note_takers(self, view: View, session: str) -> None:
+        """Forget absences of claims that are not ours to hand over, nor free."""
+        for key in list(self._absences):
+            claim = view.claims.get(key)
+            if claim is not None and claim.session not in (None, session):
+                del self._absences[key]
 
     def decide(self, me: Standing, tenures: Tenures, now: float) -> Decision:
         """What to do now; sets `wake_s` to when to ask again though nothing changed."""
@@ -107,7 +152,7 @@ class Desk:
                     record, shape=record.pending, generation=record.generation + 1, pending=None
                 )
             return decision
-        barred, poisoned = self._bars(now)
+        barred, poisoned = self._in_force(now)
         dealt = plan(view, record, barred=barred, poisoned=poisoned)
         this = Round(
             role=self.role,
@@ -119,6 +164,7 @@ class Desk:
             poisoned=poisoned,
             free=self._free,
             crew_s=self._crew_s,
+            absences=self._absences,
             tenures=tenures,
             decision=decision,
             now=now,
@@ -184,19 +230,11 @@ class Desk:
     def _at(self, when_s: float) -> None:
         self.wake_s = min(self.wake_s, when_s)
 
-    def _bars(self, now: float) -> tuple[frozenset[tuple[ClaimKey, str]], frozenset[ClaimKey]]:
-        """The bars and poisons in force on free claims; looks again when the first one ends."""
-        barred = set()
-        poisoned = set()
-        for key, free in self._free.items():
-            note = free.note
-            if now < free.since_s + note.poison_s:
-                poisoned.add(key)
-                self._at(free.since_s + note.poison_s)
-            for ending in note.endings:
-                if now < free.since_s + ending.bar_s:
-                    barred.add((key, ending.member))
-                    self._at(free.since_s + ending.bar_s)
+    def _in_force(self, now: float) -> tuple[frozenset[tuple[ClaimKey, str]], frozenset[ClaimKey]]:
+        """The bars and poisons in force; looks again when the first one ends."""
+        barred = {pair: bar.until_s for pair, bar in self._bars.items() if now < bar.until_s}
+        poisoned = {key: until_s for key, until_s in self._poison_s.items() if now < until_s}
+        self._at(min((*barred.values(), *poisoned.values()), default=_INF))
         return frozenset(barred), frozenset(poisoned)
 
     # --- saying it once ----------------------------------------------------------------------

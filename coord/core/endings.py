@@ -9,10 +9,12 @@ does not; and a rule that all members apply to the same record gives the same an
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from coord.config import Role
 from coord.model import Claim, Ending, EndingKind, Note
 
-__all__ = ["ended", "opening_note", "poison_after"]
+__all__ = ["after_progress", "ended", "opening_note", "poison_after"]
 
 _FAULTS = frozenset({EndingKind.WEDGED, EndingKind.RAISED})
 _MOST_ENDINGS = 8
@@ -55,6 +57,21 @@ def ended(
         endings=endings,
         poison_s=poison_after(endings, role, members) if kind in _FAULTS else 0.0,
     )
+
+
+def after_progress(note: Note, member: str) -> Note:
+    """The note of a running tenure once `member` has made progress under it.
+
+    Whatever defeated the others, it works here, so none of it can poison the claim any more, and
+    counting begins anew. Bars of others stay while this tenure lasts: that it works here does not
+    show that it would work there again.
+    """
+    barred = tuple(
+        replace(e, barren=False, count=0)
+        for e in note.endings
+        if e.bar_s > 0 and e.member != member
+    )
+    return replace(note, endings=barred, poison_s=0.0)
 
 
 def _bar_s(role: Role, kind: EndingKind, count: int) -> float:

@@ -54,7 +54,8 @@ class GroupRules:
         evict, read = m.peers.dead(now)
         for observed in evict:
             m.emit(c.Evict(observed))
-        if (read or now >= m.reading.due_s) and not m.reading.outstanding:
+        wanted = (read or now >= m.reading.due_s) and now >= m.reading.retry_s
+        if wanted and not m.reading.outstanding:
             m.reading.outstanding = True
             m.reading.due_s = _INF  # a wake from now on asks for another read
             m.emit(c.ReadView())
@@ -101,7 +102,7 @@ class GroupRules:
             return
         for desk in m.desks.values():
             desk.on_view(view, session=session, now=now)
-        self._claims.compare(view, session, now)
+        self._claims.compare(view, session, sent_at_s=event.sent_at_s, now=now)
 
     def _remember_tokens(self, view: View) -> None:
         """A store that went back in time must not make us lead under a token given out before."""
@@ -119,7 +120,8 @@ class GroupRules:
         """Say so and try again."""
         m = self._m
         m.reading.outstanding = False
-        m.look_at(now + m.timing.rpc_timeout_s * (0.5 + m.jitter()))
+        m.reading.retry_s = now + m.timing.rpc_timeout_s * (0.5 + m.jitter())
+        m.look_at(m.reading.retry_s)
         m.report("store-unavailable", f"reading the group: {error}")
 
     # --- evicting and deposing ---------------------------------------------------------------
@@ -169,7 +171,7 @@ class GroupRules:
             return _INF
         due = _INF
         if not m.reading.outstanding:
-            due = min(m.reading.due_s, m.peers.next_due_s())
+            due = max(m.reading.retry_s, min(m.reading.due_s, m.peers.next_due_s()))
         if m.keeper.session is not None and self._audits(m.keeper.session):
             due = min(due, m.audit.due_s())
         return due

@@ -93,9 +93,15 @@ class Keeper:
         return True
 
     def beat_proven(self, proof: Proof, now: float) -> None:
-        """A heartbeat was acknowledged. An old proof moves nothing and asks for another soon."""
+        """A heartbeat was acknowledged. An old proof moves nothing and asks for another soon.
+
+        Nor does one that comes after the session was given up: its work is being stopped, and
+        more trust would only make everybody wait longer for that.
+        """
         before = self.lease.trusted_until_s
         self._beating = False
+        if not self.renewing:
+            return
         self.lease.extend(proof, self._timing)
         self._beat_due_s = proof.sent_at_s + self._timing.heartbeat_s
         if self.lease.trusted_until_s <= before:

@@ -37,21 +37,23 @@ class Lease:
     safe. Seconds on the member's clock.
     """
 
-    __slots__ = ("session", "stop_at_s", "trusted_until_s")
+    __slots__ = ("_over", "session", "stop_at_s", "trusted_until_s")
 
     def __init__(self, session: str) -> None:
         self.session = session
         self.trusted_until_s = NEVER
         self.stop_at_s = NEVER
+        self._over = False
 
     def extend(self, proof: Proof, timing: Timing) -> None:
-        """Move the deadlines to what `proof` supports, never backwards."""
+        """Move the deadlines to what `proof` supports: never backwards, never after `revoke`."""
         until = proof.sent_at_s + proof.ttl_s * (1 - timing.drift) - proof.lag_s
-        if until > self.trusted_until_s:
+        if until > self.trusted_until_s and not self._over:
             self.trusted_until_s = until
             self.stop_at_s = until - timing.stop_grace_s
 
     def revoke(self) -> None:
-        """End all trust at once."""
+        """End all trust at once and for good: a proof still on its way revives nothing."""
+        self._over = True
         self.trusted_until_s = NEVER
         self.stop_at_s = NEVER

@@ -81,10 +81,10 @@ class Machine:
         }
         self._failed: dict[type[c.StoreCommand], Callable[[Any, e.Failed], None]] = {
             c.OpenSession: lambda _, event: self._session.on_open_failed(event.error, event.now),
-            c.Heartbeat: lambda _, event: self._session.on_beat_failed(event.error, event.now),
+            c.Heartbeat: self._failed_heartbeat,
             c.Claim: lambda command, event: self._claims.on_claim_failed(command, event.now),
             c.Release: lambda command, event: self._claims.on_release_failed(command, event.now),
-            c.Amend: lambda command, _: self._work.on_amend_failed(command),
+            c.Amend: lambda command, event: self._work.on_amend_failed(command, event.now),
             c.UpdateRecord: self._failed_update,
             c.CloseSession: lambda _, event: self._session.on_closed(event.now),
             c.ReadView: lambda _, event: self._group.on_view_failed(event.error, event.now),
@@ -117,7 +117,9 @@ class Machine:
     # --- after an event that may have changed much -------------------------------------------
 
     def _settle(self, now: float) -> None:
+        """Decide what follows. Only ever called with events of the control thread."""
         keeper = self.member.keeper
+        self.member.attended.attend(now)
         if keeper.doubted(now):
             self._session.doubt(now, "no heartbeat was acknowledged in time", lost=False)
         if keeper.renewing:
@@ -146,7 +148,7 @@ class Machine:
             due = min(
                 due,
                 keeper.lease.stop_at_s,
-                now + m.timing.heartbeat_s,
+                m.last_tick_s + m.timing.heartbeat_s,
                 self._work.wake_s(now),
                 m.retry_s if m.tenures.unsent else _INF,
             )
@@ -168,7 +170,6 @@ class Machine:
 
     def _on_tick(self, event: e.Tick) -> bool:
         self.member.last_tick_s = event.now
-        self.member.attended.tick(event.now)
         return True
 
     def _on_pulse(self, event: e.Pulse) -> bool:
@@ -182,11 +183,13 @@ class Machine:
 
     def _on_role_served(self, event: e.RoleServed) -> bool:
         self.member.desks[event.role.name] = Desk(event.role)
+        self.member.served += 1
         self.member.look_at(event.now)
         return self._soon(event.now)
 
     def _on_role_dropped(self, event: e.RoleDropped) -> bool:
         if self.member.desks.pop(event.name, None) is not None:
+            self.member.served += 1
             for tenancy in self.member.tenures.of_role(event.name):
                 if self.member.tenures.ask(tenancy, "the role is not served any more"):
                     self.member.stop_term(tenancy, tenancy.why, now_over=False)
@@ -228,6 +231,8 @@ class Machine:
         if isinstance(event.error, SessionLost) and ours:
             self._session.doubt(event.now, str(event.error), lost=True)
         self._failed[type(event.command)](event.command, event)
+        if type(event.command) is c.Heartbeat:
+            return self._soon(event.now)  # what follows is the control thread's to settle
         return True
 
     def _done_open(self, _: c.OpenSession, event: e.Done) -> None:
@@ -240,10 +245,14 @@ class Machine:
     def _done_claim(self, command: c.Claim, event: e.Done) -> None:
         self._claims.on_claimed(command, cast("Sequence[Claimed | Held]", event.value), event)
 
+    def _failed_heartbeat(self, command: c.Heartbeat, event: e.Failed) -> None:
+        self._session.on_beat_failed(command, event.error, event.now)
+
     def _done_update(self, command: c.UpdateRecord, event: e.Done) -> None:
         self.member.updating = False
-        self.member.sent_record = command.record
         self.member.look_at(event.now)
+        if command.session == self.member.keeper.session:
+            self.member.sent_record = command.record
 
     def _failed_update(self, _: c.UpdateRecord, event: e.Failed) -> None:
         self.member.updating = False
@@ -269,8 +278,12 @@ class Machine:
         self.member.look_at(event.now)
 
     def _failed_put_role(self, command: c.PutRole, event: e.Failed) -> None:
-        self.member.putting.discard(command.record.name)
-        self.member.look_at(event.now)
-        if not isinstance(event.error, StoreConflict):
-            self.member.back_off(event.now)
-            self.member.report("store-unavailable", f"writing a role record: {event.error}")
+        m = self.member
+        m.putting.discard(command.record.name)
+        m.look_at(event.now)
+        if isinstance(event.error, StoreConflict):  # the next view shows what another has written
+            m.reconsider(command.record.name, event.now + m.timing.claim_timeout_s)
+            return
+        m.reconsider(command.record.name, event.now)
+        m.back_off(event.now)
+        m.report("store-unavailable", f"writing a role record: {event.error}")

@@ -25,6 +25,7 @@ from coord.spi import Guarantees
 __all__ = ["Duplicate", "Member", "Reading"]
 
 _INF = float("inf")
+_MOST_STUCK = 32
 
 
 @dataclass(slots=True)
@@ -35,6 +36,7 @@ class Reading:
     sent_at_s: float = -_INF
     outstanding: bool = False
     due_s: float = -_INF
+    retry_s: float = -_INF
     beacons_outstanding: bool = False
 
 
@@ -64,6 +66,7 @@ class Member:
         self.keeper = Keeper(timing, jitter)
         self.tenures = Tenures()
         self.desks: dict[str, Desk] = {}
+        self.served = 0
         self.peers = Peers(timing, guarantees)
         self.audit = Audit(timing)
         self.attended = AttendedClock(timing.slack_s)
@@ -78,6 +81,10 @@ class Member:
         self.last_tick_s = -_INF
         self.ever_live = False
         self._record = record
+        self._incarnation = record.incarnation
+        self._openings = 0
+        self._said: tuple[object, ...] = ()
+        self._saying = record
         self._out: list[Command] = []
 
     @property
@@ -91,9 +98,33 @@ class Member:
         return self._record.max_shards
 
     def record(self) -> MemberRecord:
-        """What this member says of itself now."""
-        roles = {name: desk.role.shape for name, desk in self.desks.items()}
-        return replace(self._record, roles=MappingProxyType(roles), draining=self.keeper.stopping)
+        """What this member says of itself now: one object as long as nothing has changed."""
+        now = (self._record, self.served, self.keeper.stopping, self.tenures.stuck_changes)
+        if now != self._said:
+            self._said = now
+            self._saying = replace(
+                self._record,
+                roles=MappingProxyType({n: desk.role.shape for n, desk in self.desks.items()}),
+                draining=self.keeper.stopping,
+                stuck=self.tenures.stuck(_MOST_STUCK),
+            )
+        return self._saying
+
+    def new_incarnation(self) -> None:
+        """An opening may still land: open anew as somebody else.
+
+        A store ends our former session when it opens the next one of the same incarnation. An
+        opening that was held on its way would so end, much later, a session that we trust.
+        """
+        self._openings += 1
+        self._record = replace(self._record, incarnation=f"{self._incarnation}+{self._openings}")
+
+    def lay_ghost(self, incarnation: str) -> bool:
+        """Whether a session of this incarnation is ours; then the next opening will end it."""
+        ours = incarnation.partition("+")[0] == self._incarnation
+        if ours:
+            self._record = replace(self._record, incarnation=incarnation)
+        return ours
 
     def emit(self, command: Command) -> None:
         """Add a command to what this step returns."""
@@ -119,6 +150,15 @@ class Member:
     def look_at(self, when_s: float) -> None:
         """Read the view at `when_s`, if not sooner."""
         self.reading.due_s = min(self.reading.due_s, when_s)
+
+    def reconsider(self, role: str, when_s: float) -> None:
+        """Decide about a role again at `when_s`, though no newer view may come.
+
+        A request that was lost changes nothing in the store, so no view would remind us of it.
+        """
+        desk = self.desks.get(role)
+        if desk is not None:
+            desk.wake_s = min(desk.wake_s, when_s)
 
     def back_off(self, now: float) -> None:
         """A write was not certain: let the next ones wait a little."""

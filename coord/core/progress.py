@@ -3,11 +3,12 @@
 Owns the attended clock and the progress deadlines of the tenures of one member. May not know
 what user code does, only that it runs outside `term.wait()` and since when.
 
-The attended clock runs only while control ticks arrive when they were asked for. Why: a process
-that was stopped for a minute, or a machine that was, made no progress in that minute and is not
-to blame for it; without this rule every pause would bar healthy members. A tick that arrives
+The attended clock runs only while the control thread's steps arrive when they were asked for. Why:
+a process that was stopped for a minute, or a machine that was, made no progress in that minute and
+is not to blame for it; without this rule every pause would bar healthy members. A step that comes
 later than asked for (plus the scheduling slack of the timing budget) adds only the time up to
-the moment it was asked for.
+the moment it was asked for. Every step of that thread counts, not only ticks: after a pause inside
+a store call its answer comes first, asks for a tick soon, and would hide the pause from it.
 
 Cost: O(log tenures) an event, nothing an idle tick; tenures are never scanned. A heap keeps one
 entry a tenure, which is moved lazily: an entry that comes up early is put back where it belongs.
@@ -34,19 +35,18 @@ class AttendedClock:
         self._asked_s = _INF
         self.now_s = 0.0
 
-    def tick(self, now: float) -> None:
-        """Count the time since the last tick, up to the moment this tick was asked for."""
-        if self._last_s is not None:
-            fair = max(self._asked_s, self._last_s) + self._slack_s
-            self.now_s += max(0.0, min(now, fair) - self._last_s)
-        self._last_s = now
+    def attend(self, now: float) -> None:
+        """Count the time since the last step, up to the moment this one was asked for."""
+        if self._last_s is None or now > self._last_s:
+            self.now_s = self.reading(now)
+            self._last_s = now
 
     def ask(self, wake_s: float) -> None:
-        """Note when the next tick is asked for."""
+        """Note when the next step is asked for."""
         self._asked_s = wake_s
 
     def reading(self, now: float) -> float:
-        """The attended time of an event between two ticks."""
+        """The attended time of an event between two steps."""
         if self._last_s is None:
             return self.now_s
         fair = max(self._asked_s, self._last_s) + self._slack_s
@@ -61,7 +61,8 @@ class Debt:
     timeout_s: float
     due_s: float = _INF
     count: int = 0
-    queued: bool = False
+    entry_s: float = _INF
+    """Where its entry stands in the book; infinite while it has none."""
 
     @property
     def owes(self) -> bool:
@@ -78,11 +79,9 @@ class DebtBook:
 
     def owe(self, debt: Debt, due_s: float) -> None:
         """Set or move the deadline of `debt`."""
-        earlier = due_s < debt.due_s
         debt.due_s = due_s
-        if debt.queued and not earlier:
-            return  # its entry comes up early and is put back by `late`
-        self._push(debt)
+        if due_s < debt.entry_s:  # else its entry comes up early and is put back by `late`
+            self._push(debt)
 
     def settle(self, debt: Debt) -> None:
         """`debt` owes nothing any more; its entry dissolves when it comes up."""
@@ -90,7 +89,7 @@ class DebtBook:
 
     def _push(self, debt: Debt) -> None:
         self._sequence += 1
-        debt.queued = True
+        debt.entry_s = debt.due_s
         heapq.heappush(self._heap, (debt.due_s, self._sequence, debt))
 
     def late(self, attended_s: float) -> list[Debt]:
@@ -98,20 +97,25 @@ class DebtBook:
         found = []
         heap = self._heap
         while heap and heap[0][0] <= attended_s:
-            due, _, debt = heapq.heappop(heap)
-            debt.queued = False
-            if debt.due_s == _INF or due > debt.due_s:
-                continue
+            entry_s, _, debt = heapq.heappop(heap)
+            if entry_s != debt.entry_s:
+                continue  # an earlier entry took its place
+            debt.entry_s = _INF
             if debt.due_s <= attended_s:
                 debt.due_s = _INF
                 found.append(debt)
-            else:
+            elif debt.due_s != _INF:
                 self._push(debt)
         return found
 
     def next_due_s(self) -> float:
         """The earliest deadline on the attended clock; may be early, never late."""
         heap = self._heap
-        while heap and heap[0][2].due_s == _INF:
-            heapq.heappop(heap)[2].queued = False
-        return heap[0][0] if heap else _INF
+        while heap:
+            entry_s, _, debt = heap[0]
+            if entry_s == debt.entry_s:
+                if debt.due_s != _INF:
+                    return entry_s
+                debt.entry_s = _INF
+            heapq.heappop(heap)
+        return _INF

@@ -12,10 +12,12 @@ from coord.core.commands import Opened
 from coord.core.member import Duplicate, Member
 from coord.core.states import SessionPhase, SessionSignal, TenurePhase
 from coord.errors import (
+    Certainty,
     ConfigError,
     CoordError,
     DuplicateMember,
     InternalError,
+    StoreError,
     StoreRefused,
     UsageError,
 )
@@ -76,7 +78,10 @@ class SessionRules:
         keeper.requested = False
         if keeper.phase is SessionPhase.CLOSING:
             keeper.signal(SessionSignal.FINISH)
+        if keeper.phase is not SessionPhase.OPENING:
             return
+        if not (isinstance(error, StoreError) and error.certainty is Certainty.NOT_APPLIED):
+            self._m.new_incarnation()
         if isinstance(error, DuplicateMember):
             self._meet_duplicate(error, now)
         elif isinstance(error, UsageError) or (
@@ -99,14 +104,19 @@ class SessionRules:
         """Whether the other session that carries our name still heartbeats.
 
         Two newer heartbeats prove it alive: one may have been on its way when its process died.
-        Stores that do not show heartbeats prove it by time: it outlived its ttl.
+        Stores that do not show heartbeats prove it by time: it outlived its ttl. A ghost of our
+        own, left by an opening whose answer was lost, proves that this opening has landed: so
+        we may open under its incarnation again, which ends it.
         """
         known, view = self._m.duplicate, self._m.reading.view
-        if known is None or view is None or self._m.keeper.phase is not SessionPhase.OPENING:
+        keeper = self._m.keeper
+        if keeper.phase is not SessionPhase.OPENING or keeper.requested:
+            return
+        if known is None or view is None:
             return
         other = view.members.get(known.session)
-        if other is None:
-            self._m.keeper.open_due_s = min(self._m.keeper.open_due_s, now)
+        if other is None or self._m.lay_ghost(other.record.incarnation):
+            keeper.open_due_s = min(keeper.open_due_s, now)
             return
         if known.first_seq is None:
             known.first_seq = other.seq
@@ -147,19 +157,21 @@ class SessionRules:
         """A heartbeat was acknowledged."""
         self._m.keeper.beat_proven(proof, event.now)
 
-    def on_beat_failed(self, error: CoordError, now: float) -> None:
+    def on_beat_failed(self, command: c.Heartbeat, error: CoordError, now: float) -> None:
         """A heartbeat was not: the deadline stays where it is."""
-        self._m.keeper.beat_failed(now)
-        self._m.report("heartbeat-failed", str(error))
+        if command.session == self._m.keeper.session:
+            self._m.keeper.beat_failed(now)
+            self._m.report("heartbeat-failed", str(error))
 
     # --- giving up and closing ---------------------------------------------------------------
 
     def doubt(self, now: float, why: str, *, lost: bool) -> None:
         """Give the session up for good; `lost` when the store itself says that it is over."""
         m = self._m
-        if not m.keeper.renewing:
+        if m.keeper.renewing:
+            m.keeper.signal(SessionSignal.DOUBT)
+        elif not (lost and m.keeper.phase is SessionPhase.FADING):
             return
-        m.keeper.signal(SessionSignal.DOUBT)
         m.report("session-lost" if lost else "session-given-up", why)
         if lost:
             m.keeper.lease.revoke()

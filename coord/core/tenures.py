@@ -12,7 +12,9 @@ Rules kept here:
   forced: then the note says unclean, and the resource's guard has to refuse what comes late.
 * What a view shows as ours and has no tenure is adopted if it is wanted, or released by its token:
   the answer to our claim was lost, or it landed late. Never adopted is a token whose tenure has
-  ended here before, for then the view is merely old.
+  ended here before, for then the view is merely old; nor one that was once asked to be released,
+  for that request may land at any time. What is to be released is asked again until the store
+  confirms it, whether or not it ever had a tenure.
 """
 
 from __future__ import annotations
@@ -47,6 +49,8 @@ class Tenancy:
     renewed_s: float = 0.0
     running: bool = False
     progressed: bool = False
+    wiping: bool = False
+    """Whether the store was told of the first progress, or is being told."""
     kind: EndingKind | None = None
     why: str = ""
     debt: Debt = field(default_factory=lambda: Debt(0, _INF))
@@ -74,12 +78,20 @@ class Tenures:
         self._ended: dict[ClaimKey, int] = {}
         self._releasing: dict[ClaimKey, Tenancy] = {}
         self._unsent: dict[ClaimKey, Tenancy] = {}
+        self._strays: dict[ClaimKey, Tenure] = {}
+        self._unsent_strays: dict[ClaimKey, Tenure] = {}
+        self._stuck: dict[ClaimKey, Tenancy] = {}
         self._counts = dict.fromkeys(TenurePhase, 0)
         self._next_number = 1
         self.late: dict[ClaimKey, Tenancy] = {}
+        self.changes = 0
+        """Counts the changes of any tenure's phase."""
+        self.stuck_changes = 0
+        """Counts the changes of `stuck`."""
 
     def _move(self, tenancy: Tenancy, signal: TenureSignal) -> None:
         """Follow one edge of the table."""
+        self.changes += 1
         self._counts[tenancy.phase] -= 1
         tenancy.phase = next_tenure_phase(tenancy.phase, signal)
         self._counts[tenancy.phase] += 1
@@ -164,11 +176,6 @@ class Tenures:
         tenancy.why = tenancy.why or why
         self._leave(tenancy)
 
-    def released(self, tenancy: Tenancy) -> None:
-        """The store confirmed that it is given back."""
-        self._move(tenancy, TenureSignal.RELEASED)
-        self._leave(tenancy)
-
     def _leave(self, tenancy: Tenancy) -> None:
         self._note_end(tenancy)
         self._releasing.pop(tenancy.key, None)
@@ -179,34 +186,62 @@ class Tenures:
         elif not tenancy.running:
             self._move(tenancy, TenureSignal.ENDED)
             self._drop(tenancy)
+        else:
+            self._stuck[tenancy.key] = tenancy
+            self.stuck_changes += 1
 
-    def _note_end(self, tenancy: Tenancy) -> None:
-        if tenancy.token > self._ended.get(tenancy.key, 0):
-            self._ended[tenancy.key] = tenancy.token
+    def _note_end(self, item: Tenancy | Tenure) -> None:
+        if item.token > self._ended.get(item.key, 0):
+            self._ended[item.key] = item.token
 
     def _drop(self, tenancy: Tenancy) -> None:
         if self._by_key.get(tenancy.key) is tenancy:
             del self._by_key[tenancy.key]
         self._by_number.pop(tenancy.number, None)
         self.late.pop(tenancy.key, None)
+        if self._stuck.pop(tenancy.key, None) is not None:
+            self.stuck_changes += 1
 
-    def to_release(self) -> list[Tenancy]:
+    def disown(self, stray: Tenure) -> None:
+        """A claim is ours by the view and no tenure wants it: give it back, and never adopt it."""
+        self._note_end(stray)
+        self._strays[stray.key] = self._unsent_strays[stray.key] = stray
+
+    def to_release(self) -> list[Tenure]:
         """What must be given back and is not on its way; counts as on its way from now on."""
-        found = list(self._unsent.values())
+        found = [tenancy.as_tenure() for tenancy in self._unsent.values()]
+        found.extend(self._unsent_strays.values())
         self._unsent.clear()
+        self._unsent_strays.clear()
         return found
 
     @property
     def unsent(self) -> bool:
         """Whether `to_release` has anything."""
-        return bool(self._unsent)
+        return bool(self._unsent or self._unsent_strays)
 
-    def release_failed(self, keys: Iterable[ClaimKey]) -> None:
+    def release_done(self, items: Iterable[Tenure]) -> None:
+        """The store confirmed that these are given back."""
+        for item in items:
+            tenancy = self._releasing.get(item.key)
+            if tenancy is not None and tenancy.token == item.token:
+                self._move(tenancy, TenureSignal.RELEASED)
+                self._leave(tenancy)
+            if self._strays.get(item.key) == item:
+                del self._strays[item.key]
+
+    def release_failed(self, items: Iterable[Tenure]) -> None:
         """A release is not certain: it will be sent again."""
-        for key in keys:
-            tenancy = self._releasing.get(key)
-            if tenancy is not None:
-                self._unsent[key] = tenancy
+        for item in items:
+            tenancy = self._releasing.get(item.key)
+            if tenancy is not None and tenancy.token == item.token:
+                self._unsent[item.key] = tenancy
+            if self._strays.get(item.key) == item:
+                self._unsent_strays[item.key] = item
+
+    def stuck(self, most: int) -> tuple[ClaimKey, ...]:
+        """Keys, `most` at most, whose old code still runs here although the claim is not ours."""
+        return tuple(sorted(self._stuck)[:most])
 
     def ended_before(self, claim: Claim) -> bool:
         """Whether this very tenure, or a later one of its key, has ended here already."""
@@ -215,6 +250,8 @@ class Tenures:
     def forget_session(self) -> None:
         """A new session: what ended under the old one cannot appear as ours again."""
         self._ended.clear()
+        self._strays.clear()
+        self._unsent_strays.clear()
 
     @property
     def quiet(self) -> bool:

@@ -12,11 +12,10 @@ refuses it. Shown by `tests/unit/core/test_progress_rules.py`.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from coord.core import commands as c
 from coord.core import events as e
 from coord.core.claim_rules import ClaimRules
+from coord.core.endings import after_progress
 from coord.core.member import Member
 from coord.core.states import SessionPhase, TenurePhase
 from coord.core.tenures import Tenancy
@@ -41,9 +40,15 @@ class WorkRules:
         tenancy = self._m.tenures.numbered(event.number)
         if tenancy is None or not tenancy.active:
             return
-        allowed = tenancy.debt.timeout_s if event.max_s is None else event.max_s
-        if tenancy.debt.timeout_s != _INF:
-            self._m.debts.owe(tenancy.debt, self._m.attended.reading(event.now) + allowed)
+        debt = tenancy.debt
+        if debt.timeout_s != _INF and not self._owes_stop(tenancy):
+            allowed = debt.timeout_s if event.max_s is None else event.max_s
+            self._m.debts.owe(debt, self._m.attended.reading(event.now) + allowed)
+
+    @staticmethod
+    def _owes_stop(tenancy: Tenancy) -> bool:
+        """Code that was asked to stop owes that, and nothing else buys it more time."""
+        return tenancy.phase is TenurePhase.STOPPING and tenancy.debt.due_s != _INF
 
     def rested(self, event: e.WorkRested) -> None:
         """Code entered `wait()`. Coming back to it after working shows that it is not wedged."""
@@ -52,7 +57,7 @@ class WorkRules:
             return
         self._m.debts.settle(tenancy.debt)
         if event.cycled:
-            self._made_progress(tenancy)
+            self._made_progress(tenancy, event.now)
 
     def progressed(self, event: e.WorkProgressed) -> None:
         """Code got something done."""
@@ -61,19 +66,20 @@ class WorkRules:
             return
         debt = tenancy.debt
         debt.count += 1
-        if debt.due_s != _INF:
+        if debt.due_s != _INF and not self._owes_stop(tenancy):
             self._m.debts.owe(debt, self._m.attended.reading(event.now) + debt.timeout_s)
-        self._made_progress(tenancy)
+        self._made_progress(tenancy, event.now)
 
-    def _made_progress(self, tenancy: Tenancy) -> None:
-        """The first progress of a tenure wipes the endings that it inherited."""
-        if tenancy.progressed:
-            return
+    def _made_progress(self, tenancy: Tenancy, now: float) -> None:
+        """The first progress of a tenure wipes the endings that it inherited, but for the bars."""
         tenancy.progressed = True
-        if not tenancy.note.endings or self._m.keeper.session is None:
+        m = self._m
+        if tenancy.wiping or not m.keeper.renewing or m.keeper.session is None or now < m.retry_s:
             return
-        note = replace(tenancy.note, endings=(), poison_s=0.0)
-        self._m.emit(c.Amend(self._m.keeper.session, (tenancy.as_tenure()._replace(note=note),)))
+        tenancy.wiping = True
+        note = after_progress(tenancy.note, m.name)
+        if note != tenancy.note:
+            m.emit(c.Amend(m.keeper.session, (tenancy.as_tenure()._replace(note=note),)))
 
     def on_amended(self, command: c.Amend) -> None:
         """The store confirmed the cleared note."""
@@ -82,12 +88,13 @@ class WorkRules:
             if tenancy is not None and tenancy.token == item.token and tenancy.active:
                 tenancy.note = item.note
 
-    def on_amend_failed(self, command: c.Amend) -> None:
+    def on_amend_failed(self, command: c.Amend, now: float) -> None:
         """Not certain: the next progress tries again."""
+        self._m.back_off(now)
         for item in command.tenures:
             tenancy = self._m.tenures.at(item.key)
             if tenancy is not None and tenancy.token == item.token:
-                tenancy.progressed = False
+                tenancy.wiping = False
 
     def ended(self, event: e.WorkEnded) -> None:
         """Code has stopped, as asked or by itself."""
@@ -127,4 +134,4 @@ class WorkRules:
     def wake_s(self, now: float) -> float:
         """When the earliest debt may be due, if the control thread stays awake until then."""
         due = self._m.debts.next_due_s()
-        return due if due == _INF else now + max(_EPSILON_S, due - self._m.attended.now_s)
+        return due if due == _INF else now + max(_EPSILON_S, due - self._m.attended.reading(now))
