@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from types import MappingProxyType
@@ -387,13 +387,7 @@ class View:
 
         For stores: `members` may differ from ours in `seq`, `expires_at_s` and `gone` only.
         """
-        newer = View(
-            group=self.group,
-            revision=self.revision,
-            members=members,
-            claims=self.claims,
-            roles=self.roles,
-        )
+        newer = replace(self, members=members)
         newer.__dict__["memo"] = self.memo
         if "by_session" in self.__dict__:
             newer.__dict__["by_session"] = self.by_session
