@@ -72,6 +72,18 @@ def test_each_claim_of_the_target_fails_over_by_itself() -> None:
     assert totals == [1.5, 4]
 
 
+def test_a_slow_beginning_under_an_older_token_is_no_successor() -> None:
+    s = Script()
+    s.role(0)
+    s.lead(0, "a", 5)
+    s.fault("kill", "a", 2, effect=2)
+    s.lead(2.5, "c", 4)
+    s.lead(4, "b", 6)
+    s.act(5, "b", 6)
+    s.last(10)
+    assert parts(only(s)) == (2, 0, 1, 3)
+
+
 def test_a_successor_that_never_acts_counts_to_the_end_of_the_window() -> None:
     s = struck()
     s.lead(4, "b", 2, asked=3.5)
