@@ -79,7 +79,7 @@ def test_records_of_all_files_are_in_the_order_of_time(tmp_path: Path) -> None:
 def test_half_a_line_is_damage_and_the_rest_is_read(tmp_path: Path) -> None:
     path = write(tmp_path / "run.jsonl", HEADER)
     with path.open("a") as file:
-        file.write('{"t":2.0,"kind":"tru\n\n')
+        file.write('{"t":2.0,"kind":"trust","mem\n\n')
         file.write(json.dumps({"t": 3.0, "kind": "trust", "member": "a", "pid": 1, "until": 4.0}))
     found = load(path)
     assert found.damaged == (f"{path}:2",)
