@@ -50,8 +50,13 @@ class Holder:
 
 
 def write_lock_holder(path: str) -> Holder | None:
-    """Which other process is inside a write transaction now; None: none, or not known."""
-    return _holder(path + "-shm", _WAL_WRITE, 1)
+    """Which other process keeps everybody from writing now; None: none, or not known.
+
+    The writer of the log, or whoever has locked the whole database (a shell that vacuums).
+    """
+    return _holder(path + "-shm", _WAL_WRITE, 1) or _holder(
+        path, _SHARED_FIRST, _SHARED_SIZE, conflicting_with=fcntl.F_RDLCK
+    )
 
 
 def others_have_database_open(path: str) -> bool:
@@ -64,11 +69,13 @@ def others_have_index_open(path: str) -> bool:
     return _holder(path + "-shm", _WAL_OPEN, 1) is not None
 
 
-def _holder(path: str, start: int, length: int) -> Holder | None:
+def _holder(
+    path: str, start: int, length: int, *, conflicting_with: int = fcntl.F_WRLCK
+) -> Holder | None:
     descriptor = _own_descriptor(path) if _ASKABLE else None
     if descriptor is None:
         return None
-    asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
+    asked = struct.pack(_FLOCK, conflicting_with, os.SEEK_SET, start, length, 0)
     try:
         answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, asked)
     except OSError:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 import select
 import threading
-import time
 from collections.abc import Iterable
-from contextlib import suppress
 
 from coord_sqlite.place import Fate, Process, open_process
 
@@ -27,6 +25,8 @@ class Peers:
         self._tracked: dict[str, dict[str, Process]] = {}
         self._sessions: dict[int, str] = {}  # by pidfd
         self._gone: set[str] = set()
+        self.exits = 0
+        """How many processes were found gone so far: compare it to notice news."""
         # Elsewhere than on Linux there is no proof of death, and nothing to wait for.
         self._exits = select.epoll() if hasattr(select, "epoll") else None
 
@@ -44,16 +44,16 @@ class Peers:
     def gone(self) -> frozenset[str]:
         """The tracked sessions whose process is provably gone by now."""
         with self._lock:
-            for descriptor, _ in self._wait(0.0):
-                self._gone.add(self._sessions.pop(descriptor))
-                os.close(descriptor)
+            if self._exits is not None and not self._exits.closed:
+                for descriptor, _ in self._exits.poll(0.0):
+                    self._gone.add(self._sessions.pop(descriptor))
+                    os.close(descriptor)
+                    self.exits += 1
             return frozenset(self._gone)
 
-    def wait(self, timeout_s: float) -> None:
-        """Return after `timeout_s`, or sooner when a process may have exited: ask `gone`."""
-        if self._exits is None:
-            time.sleep(timeout_s)
-        self._wait(timeout_s)
+    def fileno(self) -> int:
+        """A descriptor that is readable while `gone` has news; -1 where there is none."""
+        return -1 if self._exits is None else self._exits.fileno()
 
     def close(self) -> None:
         """Watch nobody any more. Idempotent."""
@@ -62,11 +62,6 @@ class Peers:
             self._tracked.clear()
             if self._exits is not None:
                 self._exits.close()
-
-    def _wait(self, timeout_s: float) -> list[tuple[int, int]]:
-        with suppress(ValueError):  # closed by another thread
-            return self._exits.poll(timeout_s) if self._exits is not None else []
-        return []
 
     def _begin(self, session: str, process: Process) -> None:
         if process == self._here or self._exits is None or self._exits.closed:
@@ -77,6 +72,7 @@ class Peers:
             self._exits.register(descriptor, select.EPOLLIN)
         elif fate is Fate.DEAD:
             self._gone.add(session)
+            self.exits += 1
 
     def _forget(self, sessions: Iterable[str]) -> None:
         over = set(sessions)

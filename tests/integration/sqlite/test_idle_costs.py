@@ -164,7 +164,7 @@ def test_a_dead_members_claims_are_freed_by_one_statement(holders: tuple[Holder,
 def test_the_log_of_a_file_that_sees_nothing_but_heartbeats_does_not_grow_for_ever(
     path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("coord_sqlite.watch.CHECKPOINT_EVERY", 1)
+    monkeypatch.setattr("coord_sqlite.watch.CHECKPOINT_EVERY_S", 0.0)
     monkeypatch.setattr("coord_sqlite.watch.CHECKPOINT_ABOVE_BYTES", 100_000)
     session = store.open_session("g", MemberRecord(name="m", incarnation="1"), 60.0)
     watch = store.watch("g", lambda: None)

@@ -28,7 +28,6 @@ pytestmark = pytest.mark.xdist_group("sqlite")
 
 SHARDS = 200
 RACERS = 8
-RACE_S = 5.0
 KILL_EVERY_S = 0.4
 
 
@@ -100,10 +99,15 @@ def race(path: Path) -> Iterator[Race]:
 
 
 @pytest.mark.serial
-def test_no_shard_has_two_holders_and_tokens_grow_over_kills_and_stops(race: Race) -> None:
+@pytest.mark.parametrize(
+    "race_s", [5.0, pytest.param(300.0, marks=[pytest.mark.soak, pytest.mark.timeout(600)])]
+)
+def test_no_shard_has_two_holders_and_tokens_grow_over_kills_and_stops(
+    race: Race, race_s: float
+) -> None:
     for _ in range(RACERS):
         race.start()
-    end_s = time.monotonic() + RACE_S
+    end_s = time.monotonic() + race_s
     kills = 0
     while time.monotonic() < end_s or kills < 5:
         time.sleep(KILL_EVERY_S)

@@ -205,7 +205,8 @@ def mount(tmp_path: Path) -> Iterator[Callable[..., None]]:
 
     yield make
     for point in reversed(points):
-        subprocess.run(["umount", str(point)], check=True)
+        # Lazily: a test that failed may still have it open, and nothing may stay behind.
+        subprocess.run(["umount", "--lazy", str(point)], check=True)
 
 
 def test_a_mount_of_the_file_alone_is_refused(
@@ -237,10 +238,11 @@ def test_another_index_beside_the_same_file_is_noticed_without_the_mount_table(
     mount(point, "--bind", str(path))
     monkeypatch.setattr("coord_sqlite.access.mount_table", str)
 
-    store = SqliteStore(point, timeout_s=0.2)
-    with pytest.raises(StoreRefused, match="not the log and index beside it"):
-        store.open_session("g", MEMBER, 1.0)
-    store.close()
+    with closing(SqliteStore(point, timeout_s=0.2)) as store:
+        with pytest.raises(StoreRefused, match="not the log and index beside it"):
+            store.open_session("g", MEMBER, 1.0)
+        with pytest.raises(StoreRefused, match="not the log and index beside it"):
+            store.view("g")
 
     assert child.ask("heartbeat") == child.session
     with closing(SqliteStore(path)) as beside:  # the same directory: nothing wrong
