@@ -14,35 +14,34 @@ import asyncio
 import inspect
 import signal
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
 from coord.config import Role
-from coord.errors import ConfigError, NotElected
-from coord.model import EndingKind
+from coord.errors import ConfigError, CoordError
+from coord.model import EndingKind, checked_name
 from coord.runtime.aio_bindings import AsyncHeld, AsyncHeldTerms, AsyncLoop, AsyncServing
 from coord.runtime.aio_term import AsyncTerm, wait_until
-from coord.runtime.coordinator import Coordinator, as_role, single_role
+from coord.runtime.aio_threads import heard, in_thread
+from coord.runtime.coordinator import STOP_SIGNALS, Coordinator, as_role, single_role
+from coord.runtime.observing import Follower
 from coord.runtime.status import Leadership, Status
 
 __all__ = ["AsyncCoordinator"]
-
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class AsyncCoordinator:
     """One member of a group, for asyncio. Takes what `Coordinator` takes, and promises the same.
 
-    Work that is asked to stop is cancelled if it does not end within `stop_grace_s`, and at once
-    when its claim is gone or its session is in doubt.
+    Work that `serve` or `lead` runs is cancelled: at once when its claim is gone, at `stop_at`
+    when its session was not proven in time, and after `stop_grace_s` when it was asked to stop in
+    order. Bodies of `terms` and `held` cannot be cancelled; they see `wait` return False.
     """
 
     def __init__(self, url: str, **settings: Any) -> None:  # noqa: ANN401 (Coordinator's own)
         self._inner = Coordinator(url, **settings)
-        self._stopped = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def name(self) -> str:
@@ -50,21 +49,26 @@ class AsyncCoordinator:
         return self._inner.name
 
     async def start(self) -> Self:
-        """As `Coordinator.start`."""
-        self._loop = asyncio.get_running_loop()
-        await asyncio.to_thread(self._inner.start)
+        """As `Coordinator.start`. Cancelled, it leaves nothing either."""
+        starting = in_thread(self._inner.start)
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            self._inner.stop()
+            with suppress(CoordError):
+                await starting
+            await in_thread(self._inner.close)
+            raise
         return self
 
     async def close(self) -> None:
         """As `Coordinator.close`; the loop goes on meanwhile, so that the work can stop."""
-        self.stop()
-        await asyncio.to_thread(self._inner.close)
+        self._inner.stop()
+        await in_thread(self._inner.close)
 
     def stop(self) -> None:
-        """As `Coordinator.stop`. Any thread."""
+        """As `Coordinator.stop`. Any thread, and signal handlers."""
         self._inner.stop()
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._stopped.set)
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -78,22 +82,37 @@ class AsyncCoordinator:
         await self.close()
 
     async def run(self) -> None:
-        """Wait until `stop()`, SIGTERM or SIGINT (on the main thread); then stop in order."""
+        """Wait until `stop()`, SIGTERM or SIGINT (on the main thread); then stop in order.
+
+        Raises what made the member unable to go on.
+        """
         engine = self._inner.engine()
-        loop = asyncio.get_running_loop()
-        signals = _STOP_SIGNALS if threading.current_thread() is threading.main_thread() else ()
-        for number in signals:
-            loop.add_signal_handler(number, self.stop)
-        nap_s = engine.machine.member.timing.ttl_s
-        try:
-            while not self._stopped.is_set() and not engine.finished.is_set():
-                await wait_until(self._stopped, nap_s)
+
+        def ends() -> bool:
+            return engine.stopping or engine.over
+
+        with self._stop_signals(asyncio.get_running_loop()):
+            with heard(engine, ends) as bell:
+                while not ends():
+                    await wait_until(bell, engine.machine.member.timing.ttl_s)
             await self.close()
-        finally:
-            for number in signals:
-                loop.remove_signal_handler(number)
         if engine.error is not None:
             raise engine.error
+
+    @contextmanager
+    def _stop_signals(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+        for number in STOP_SIGNALS:
+            loop.add_signal_handler(number, self.stop)
+        try:
+            yield
+        finally:
+            for number, old in before.items():
+                loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_DFL if old is None else old)
 
     def status(self) -> Status:
         """As `Coordinator.status`."""
@@ -129,13 +148,14 @@ class AsyncCoordinator:
     async def lead(
         self, role: str | Role, *, timeout_s: float | None = None
     ) -> AsyncIterator[AsyncTerm]:
-        """As `Coordinator.lead`."""
+        """As `Coordinator.lead`; a body that had to be cancelled raises `LeadershipLost`."""
         binding = AsyncLoop(self._inner.engine(), single_role(role))
         self._inner.bind(binding)
         try:
             term = await self._elected(binding, timeout_s)
             try:
-                yield term
+                async with binding.limited(term):
+                    yield term
             except Exception:
                 binding.end(term, None if term.inner.asked else EndingKind.RAISED)
                 raise
@@ -152,8 +172,7 @@ class AsyncCoordinator:
         except TimeoutError:
             term = None
         if term is None:
-            self._inner.raise_error()
-            raise NotElected.within(binding.role.name, timeout_s)
+            raise self._inner.not_elected(binding.role.name, timeout_s)
         return term
 
     async def held(self, role: str | Role) -> AsyncIterator[AsyncHeldTerms]:
@@ -170,6 +189,14 @@ class AsyncCoordinator:
 
     async def observe(self, role: str) -> AsyncIterator[Leadership]:
         """As `Coordinator.observe`."""
-        changes = self._inner.observe(role)
-        while (found := await asyncio.to_thread(next, changes, None)) is not None:
-            yield found
+        engine = self._inner.engine()
+        follower = Follower(engine, checked_name("role", role))
+        with heard(engine, follower.moved) as bell:
+            while not follower.has_end:
+                bell.clear()
+                found = follower.news()
+                if found is not None:
+                    yield found
+                elif not follower.moved():
+                    await wait_until(bell, engine.machine.member.timing.ttl_s)
+        self._inner.raise_error()

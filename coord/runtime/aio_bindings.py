@@ -1,24 +1,25 @@
 """How terms reach coroutines: the bindings of `bindings.py`, carried over to one event loop.
 
 Owns the crossing between the control thread and the loop. What the control thread calls is handed
-to the loop in order and never blocks; everything named `on_…` runs on the loop.
+to the loop in order and never blocks; everything named `on_…` runs on the loop. A loop that is
+closed while terms are running takes its role with it: nobody is there to work, or to end anything.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 
 from coord.config import Role
-from coord.errors import LeadershipLost
 from coord.model import EndingKind
 from coord.runtime.aio_term import AsyncTerm, wait_until
 from coord.runtime.bindings import Binding, work_raised
 from coord.runtime.engine import Engine
 from coord.runtime.term import Term
 
-__all__ = ["AsyncHeld", "AsyncHeldTerms", "AsyncLoop", "AsyncServing", "Relay"]
+__all__ = ["AsyncHeld", "AsyncHeldTerms", "AsyncLoop", "AsyncServing", "Cancelling", "Relay"]
 
 
 class Relay(Binding):
@@ -46,7 +47,11 @@ class Relay(Binding):
     def _call(self, function: Callable[..., None], *args: Term) -> bool:
         try:
             self.loop.call_soon_threadsafe(function, *args)
-        except RuntimeError:  # the loop is closed
+        except RuntimeError:  # the loop is closed: claiming again and again would help nobody
+            self.closed = True
+            self.engine.unbind(self)
+            for term in list(self.terms.values()):
+                self.end(term, None)
             return False
         return True
 
@@ -55,9 +60,9 @@ class Relay(Binding):
             term.end(None)
             return
         self.terms[term.number] = wrapped = AsyncTerm(term)
-        if term.asked:
-            wrapped.notify_stop()
         self.on_begun(wrapped)
+        if term.asked:
+            self._asked(term)
 
     def _asked(self, term: Term) -> None:
         wrapped = self.terms.get(term.number)
@@ -78,13 +83,65 @@ class Relay(Binding):
         """A term is ours. On the loop."""
 
     def on_asked(self, term: AsyncTerm) -> None:
-        """A term was asked to stop. On the loop."""
+        """A term was asked to stop; may be said twice. On the loop."""
 
     def on_over(self) -> None:
         """No further term will come. On the loop."""
 
 
-class AsyncServing(Relay):
+class Cancelling(Relay):
+    """A relay whose work can be cancelled, and is when it does not stop in time.
+
+    Work that was asked to stop gets the stop grace to end by itself. Work whose claim is gone or
+    whose session is in doubt is cancelled at once; where it rests in `wait`, which returns False at
+    that moment, it still gets half the grace to leave tidily. A timer on the loop looks at the
+    deadlines as well, so that this holds while the control thread is stuck.
+    """
+
+    def __init__(self, engine: Engine, role: Role) -> None:
+        super().__init__(engine, role)
+        self._cancels: dict[int, Callable[[], object]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def cancel_with(self, term: AsyncTerm, cancel: Callable[[], object]) -> None:
+        """From now on `cancel()` cancels the work of this term."""
+        self._cancels[term.inner.number] = cancel
+        if self._timer is None:
+            self._look_later()
+
+    def on_asked(self, term: AsyncTerm) -> None:
+        """Cancel it when its grace is over."""
+        grace_s = self.engine.machine.member.timing.stop_grace_s
+        if term.inner.in_doubt:
+            grace_s = grace_s / 2 if term.inner.is_resting else 0.0
+        self.loop.call_later(grace_s, self._cancel, term.inner.number)
+
+    def _cancel(self, number: int) -> None:
+        cancel = self._cancels.pop(number, None)
+        if cancel is not None:
+            cancel()
+
+    def end(self, term: AsyncTerm, kind: EndingKind | None) -> None:
+        """The work of a term has stopped: there is nothing left to cancel."""
+        self._cancels.pop(term.inner.number, None)
+        super().end(term, kind)
+
+    def _look_later(self) -> None:
+        timing = self.engine.machine.member.timing
+        running = [term.inner for number, term in self.terms.items() if number in self._cancels]
+        left_s = min((term.until_stop_s for term in running), default=timing.ttl_s)
+        self._timer = self.loop.call_later(max(left_s, timing.slack_s), self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        for number in [n for n in self._cancels if n in self.terms]:
+            if self.terms[number].inner.in_doubt:
+                self.on_asked(self.terms[number])
+        if self._cancels:
+            self._look_later()
+
+
+class AsyncServing(Cancelling):
     """A coroutine a term."""
 
     def __init__(
@@ -92,12 +149,17 @@ class AsyncServing(Relay):
     ) -> None:
         super().__init__(engine, role)
         self._work = work
-        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def on_begun(self, term: AsyncTerm) -> None:
         """Start its task."""
-        number = term.inner.number
-        self._tasks[number] = self.loop.create_task(self._run(term), name=f"coord-{term.key}")
+        task = self.loop.create_task(self._run(term), name=f"coord-{term.key}")
+        self._tasks.add(task)  # the loop itself keeps no strong reference
+        task.add_done_callback(self._ended)
+        self.cancel_with(term, task.cancel)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
 
     async def _run(self, term: AsyncTerm) -> None:
         kind: EndingKind | None = None
@@ -105,33 +167,14 @@ class AsyncServing(Relay):
             await self._work(term)
             kind = None if term.inner.asked else EndingKind.RETURNED
         except asyncio.CancelledError:
-            if not term.inner.asked:
-                kind = EndingKind.RETURNED
-        except LeadershipLost as lost:
-            if not term.inner.lost:
-                kind = work_raised(term.inner, lost)
+            kind = None if term.inner.asked else EndingKind.RETURNED
         except Exception as error:  # noqa: BLE001 (user code may raise anything; we must say so)
             kind = work_raised(term.inner, error)
         finally:
-            self._tasks.pop(term.inner.number, None)
             self.end(term, kind)
 
-    def on_asked(self, term: AsyncTerm) -> None:
-        """Let it end by itself for the stop grace; cancel it if it is out of trust or time.
 
-        Work that rests in `wait` sees False at once, which is enough; work in the middle of
-        something else is cancelled when its claim is gone or in doubt.
-        """
-        task = self._tasks.get(term.inner.number)
-        if task is None:
-            return
-        grace_s = self.engine.machine.member.timing.stop_grace_s
-        if term.inner.in_doubt:
-            grace_s = grace_s / 2 if term.inner.is_resting else 0.0
-        self.loop.call_later(grace_s, task.cancel)
-
-
-class AsyncLoop(Relay):
+class AsyncLoop(Cancelling):
     """Terms one after another."""
 
     def __init__(self, engine: Engine, role: Role) -> None:
@@ -149,6 +192,8 @@ class AsyncLoop(Relay):
         if term in self._ready:
             self._ready.remove(term)
             self.end(term, None)
+        else:
+            super().on_asked(term)
 
     def on_over(self) -> None:
         """Wake the loop."""
@@ -160,6 +205,19 @@ class AsyncLoop(Relay):
             self._changed.clear()
             await self._changed.wait()
         return self._ready.popleft() if self._ready else None
+
+    @asynccontextmanager
+    async def limited(self, term: AsyncTerm) -> AsyncIterator[None]:
+        """Cancel the block, which then raises `LeadershipLost`, when the term must be over."""
+        limit = asyncio.timeout(None)
+        try:
+            async with limit:
+                self.cancel_with(term, lambda: limit.reschedule(self.loop.time()))
+                yield
+        except TimeoutError:
+            if limit.expired():
+                raise term.inner.loss() from None
+            raise
 
     def abandon(self) -> None:
         """The loop is gone: end what it has not taken."""

@@ -2,7 +2,7 @@
 
 Owns the hand-over between the control thread and the threads of user code. Knows no rule of who
 leads and no deadline. `begin`, `asked_to_stop` and `over` are called on the control thread and
-never block.
+never block. In a forked child nothing here touches a lock: it may be held there for ever.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ class Loop(Binding):
 
     def take(self, timeout_s: float | None) -> Term | None:
         """The next term; None when there will be none, or none within the timeout."""
+        self.engine.check_owner()
         now = self.engine.clock.now
         end_s = None if timeout_s is None else now() + timeout_s
         nap_s = self.engine.machine.member.timing.ttl_s
@@ -89,6 +90,8 @@ class Loop(Binding):
 
     def abandon(self) -> None:
         """The loop is gone: end what it has not taken."""
+        if self.engine.forked:
+            return
         self.over()
         while self._ready:
             self._ready.popleft().end(None)
@@ -102,9 +105,12 @@ class Serving(Binding):
         self._work = work
 
     def begin(self, term: Term) -> None:
-        """Start its thread."""
+        """Start its thread; a system that gives none has failed this term, not the member."""
         name = f"coord-{term.key}"
-        threading.Thread(target=self._run, args=(term,), name=name, daemon=True).start()
+        try:
+            threading.Thread(target=self._run, args=(term,), name=name, daemon=True).start()
+        except RuntimeError as error:
+            term.end(work_raised(term, error))
 
     def _run(self, term: Term) -> None:
         term.end(outcome(self._work, term))
@@ -114,16 +120,18 @@ def outcome(work: Callable[[Term], object], term: Term) -> EndingKind | None:
     """Run the work of one term and say how it ended; what it raises is reported, not raised."""
     try:
         work(term)
-    except LeadershipLost as lost:
-        if not term.lost:
-            return work_raised(term, lost)
     except BaseException as error:  # noqa: BLE001 (a thread that exits silently would keep the claim)
         return work_raised(term, error)
     return None if term.asked else EndingKind.RETURNED
 
 
 def work_raised(term: Term, error: BaseException) -> EndingKind | None:
-    """Report it. Work that fails while it is stopping has ended, not failed at its job."""
+    """How a term ends whose work raised; reports it, unless it is the term's own end.
+
+    Work that fails while it is stopping has ended, not failed at its job.
+    """
+    if isinstance(error, LeadershipLost) and term.lost:
+        return None
     text = f"the work of {term.key} raised {type(error).__name__}: {error}"
     term.report_failure(text, error)
     return None if term.asked else EndingKind.RAISED
@@ -196,6 +204,7 @@ class Held(Binding):
 
     def next_set(self) -> HeldTerms | None:
         """Called by the loop when it has stopped working on the last set; None at the end."""
+        self.engine.check_owner()
         self._end_asked()
         nap_s = self.engine.machine.member.timing.ttl_s
         with self._changed:
@@ -216,6 +225,8 @@ class Held(Binding):
 
     def abandon(self) -> None:
         """The loop is gone: end everything."""
+        if self.engine.forked:
+            return
         with self._changed:
             self._over = True
             terms = [*self._terms.values(), *self._ending]

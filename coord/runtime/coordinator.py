@@ -27,7 +27,7 @@ from coord.config import Role, Timing
 from coord.core.machine import Machine
 from coord.core.states import SessionPhase
 from coord.effects import Effects
-from coord.errors import ConfigError, NotElected, StoreUnavailable, UsageError
+from coord.errors import ConfigError, CoordError, NotElected, StoreUnavailable, UsageError
 from coord.model import EndingKind, MemberRecord, checked_name
 from coord.registry import open_store
 from coord.runtime.bindings import Binding, Held, HeldTerms, Loop, Serving
@@ -35,15 +35,16 @@ from coord.runtime.engine import Engine
 from coord.runtime.fork import watch_forks_of
 from coord.runtime.hooks import Hooks
 from coord.runtime.listening import default_hooks
-from coord.runtime.status import Leadership, Status, leadership_of
+from coord.runtime.observing import follow
+from coord.runtime.status import Leadership, Status, status_of
 from coord.runtime.term import Term
 from coord.spi import Store, Watch
 from coord.telemetry.events import EventLog
 
-__all__ = ["Coordinator", "as_role", "single_role"]
+__all__ = ["STOP_SIGNALS", "Coordinator", "as_role", "single_role"]
 
 _OVERRUN_EXIT_CODE = 70
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Coordinator:
@@ -88,6 +89,11 @@ class Coordinator:
             raise ConfigError(f"max_shards is {max_shards}", cure="It must be 0 or more.")
         if on_overrun not in ("abandon", "exit"):
             raise ConfigError(f"on_overrun is {on_overrun!r}", cure='Use "abandon" or "exit".')
+        for label, value in (("start", start_timeout_s), ("stop", stop_timeout_s)):
+            if value is not None and not 0 <= value < float("inf"):
+                raise ConfigError(
+                    f"{label}_timeout_s is {value}", cure="It must be a number of 0 or more."
+                )
         self._record = MemberRecord(
             name=self.name,
             incarnation=secrets.token_hex(8),
@@ -108,7 +114,7 @@ class Coordinator:
         self._store: Store | None = None
         self._watch: Watch | None = None
         self._group = ""
-        self._stopping = threading.Event()
+        self._stopping = False
         self.events = EventLog(None, member=self.name)
         """What the lab measures from; writes nothing unless `COORD_EVENTS` is set."""
 
@@ -125,34 +131,38 @@ class Coordinator:
             raise UsageError(
                 "this coordinator was started before", cure="Make a new one for each start."
             )
+        self.events = EventLog.from_environment(self.name, clock=self._clock)
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            self.events.close()
+            raise
+        return self
+
+    def _begin(self) -> None:
         store, self._group = open_store(
             self.url, clock=self._clock, timeout_s=self.timing.rpc_timeout_s
         )
         self._store = store
-        self.events = EventLog.from_environment(self.name, clock=self._clock)
         hooks = self._hooks or default_hooks(self.name, self._group, self.events)
         machine = Machine(self._record, self.timing, store.guarantees, random.Random().random)
         effects = Effects(store, self._group, self._clock)
         engine = Engine(machine, effects, self._clock, hooks, on_overrun=self._overrun)
         self._engine = engine
         watch_forks_of(engine)
-        try:
-            self._watch = store.watch(self._group, engine.wake)
-            engine.start()
-            engine.hooks.member("start")
-            self._await_session(engine)
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def _await_session(self, engine: Engine) -> None:
+        self._watch = store.watch(self._group, engine.wake)
+        engine.hooks.member("start")
+        engine.start()
+        if self._stopping:  # by a signal handler, or before we began
+            engine.request_stop()
         live = engine.wait_for(
-            lambda: engine.machine.phase is SessionPhase.LIVE, self._start_timeout_s
+            lambda: engine.stopping or engine.machine.phase is SessionPhase.LIVE,
+            self._start_timeout_s,
         )
         if engine.error is not None:
             raise engine.error
-        if not live and not self._stopping.is_set():
+        if not live and not engine.stopping:
             raise StoreUnavailable(
                 f"no session within {self._start_timeout_s:g} s at {self.url}"
                 + (f": {engine.last_trouble}" if engine.last_trouble else ""),
@@ -165,12 +175,12 @@ class Coordinator:
         Safe from any thread and from signal handlers. Work is asked to stop; claims are handed over
         as their work stops; `close()` (or leaving the context) waits for that.
         """
-        self._stopping.set()
+        self._stopping = True
         if self._engine is not None:
             self._engine.request_stop()
 
     def close(self) -> None:
-        """Stop in order and wait for it. Idempotent.
+        """Stop in order and wait for it. Idempotent. Not for the work itself: that calls `stop`.
 
         The order is the guarantee: first the work is asked to stop while heartbeats go on, so that
         it can finish under a trusted lease; then each claim is released as its work stops, so that
@@ -178,23 +188,32 @@ class Coordinator:
         the store. Work that has not stopped within `stop_timeout_s` loses its claims as unclean.
         """
         engine = self._engine
-        if engine is None or engine.forked:
+        if engine is not None and engine.forked:
             return
         self.stop()
-        if not engine.join(self._stop_timeout_s):
+        if engine is not None and not engine.join(self._stop_timeout_s):
             engine.hooks.report(
                 "stop-forced", f"work still runs after {self._stop_timeout_s:g} s of stopping"
             )
             engine.request_stop(force=True)
-            engine.join(3 * self.timing.ttl_s)
+            if not engine.join(3 * self.timing.ttl_s):
+                engine.abandon(f"the control thread did not end within {3 * self.timing.ttl_s:g} s")
         watch, self._watch = self._watch, None
-        if watch is not None:
-            watch.close()
         store, self._store = self._store, None
-        if store is not None:
-            store.close()
+        for part in (watch, store):
+            self._close_part(part)
+        if store is not None and engine is not None:
             engine.hooks.member("stop")
             engine.hooks.close()
+
+    def _close_part(self, part: Watch | Store | None) -> None:
+        """Close it; a store that cannot even close must not keep the rest from being closed."""
+        try:
+            if part is not None:
+                part.close()
+        except CoordError as error:
+            if self._engine is not None:
+                self._engine.hooks.report("close-failed", str(error))
 
     def __enter__(self) -> Self:
         return self.start()
@@ -215,7 +234,7 @@ class Coordinator:
         """
         engine = self.engine()
         with self._stop_signals():
-            engine.wait_for(self._stopping.is_set, None)
+            engine.wait_for(lambda: engine.stopping, None)
             self.close()
         if engine.error is not None:
             raise engine.error
@@ -229,12 +248,12 @@ class Coordinator:
         def handler(_number: int, _frame: FrameType | None) -> None:
             self.stop()
 
-        before = {number: signal.signal(number, handler) for number in _STOP_SIGNALS}
+        before = {number: signal.signal(number, handler) for number in STOP_SIGNALS}
         try:
             yield
         finally:
             for number, old in before.items():
-                signal.signal(number, old)
+                signal.signal(number, signal.SIG_DFL if old is None else old)
 
     def engine(self) -> Engine:
         """The running engine, for the parts of the runtime; raises if there is none to use."""
@@ -242,11 +261,12 @@ class Coordinator:
             raise UsageError(
                 "this coordinator is not started", cure="Use it as `with Coordinator(…) as fleet:`."
             )
-        self._engine.post()  # raises in a forked child
+        self._engine.check_owner()
         return self._engine
 
     def _overrun(self, term: Term) -> None:
-        text = f"the work of {term.key} still runs although its claim is gone: {term.why}"
+        why = term.why or "no heartbeat was acknowledged before its deadline"
+        text = f"the work of {term.key} still runs although its claim is gone: {why}"
         self.engine().hooks.report("overrun", text)
         if self._exit_on_overrun:
             os._exit(_OVERRUN_EXIT_CODE)
@@ -280,8 +300,7 @@ class Coordinator:
         with self._bound(binding):
             term = binding.take(timeout_s)
             if term is None:
-                self.raise_error()
-                raise NotElected.within(binding.role.name, timeout_s)
+                raise self.not_elected(binding.role.name, timeout_s)
             try:
                 yield term
             except Exception:
@@ -312,53 +331,23 @@ class Coordinator:
         self.bind(Serving(self.engine(), as_role(role), work))
 
     def observe(self, role: str) -> Iterator[Leadership]:
-        """Yield who leads, now and at every change, without competing. Ends with `stop()`."""
+        """Yield who leads, now and at every change, without competing. Ends with `stop()`.
+
+        Changes that come faster than they are taken are merged.
+        """
         engine = self.engine()
-        checked_name("role", role)
-        last: list[Leadership] = []
-
-        def changed() -> bool:
-            view = engine.machine.member.reading.view
-            if self._stopping.is_set() or view is None:
-                return self._stopping.is_set()
-            present = leadership_of(view, role)
-            if last and present == last[-1]:
-                return False
-            last[:] = [present]
-            return True
-
-        while engine.wait_for(changed, None) and not self._stopping.is_set():
-            yield last[-1]
+        yield from follow(engine, checked_name("role", role))
+        self.raise_error()
 
     def status(self) -> Status:
         """An immutable snapshot of this member; never blocks on the store."""
-        engine = self.engine()
-        phase, view, terms = engine.snapshot()
-        lease = engine.machine.member.keeper.lease
-        members = sorted(m.record.name for m in view.members.values()) if view else []
-        return Status(
-            member=self.name,
-            group=self._group,
-            store=engine.machine.member.guarantees.kind,
-            phase=phase.name.lower(),
-            session=lease.session or None,
-            trusted_for_s=max(0.0, lease.trusted_until_s - self._clock.now()),
-            held=tuple(sorted(term.key for term in terms if not term.told_over)),
-            members=tuple(members),
-            last_trouble=engine.last_trouble,
-        )
+        return status_of(self.engine(), member=self.name, group=self._group)
 
     # --- helpers -----------------------------------------------------------------------------
 
     def bind(self, binding: Binding) -> None:
         """Stand ready for a role's terms, once a role; for the parts of the runtime."""
-        engine = self.engine()
-        if engine.bound(binding.role.name):
-            raise UsageError(
-                f"this member serves role {binding.role.name!r} already",
-                cure="Serve a role once in a member; use another role name, or seats.",
-            )
-        engine.bind(binding)
+        self.engine().bind(binding)
 
     @contextmanager
     def _bound(self, binding: Loop | Held) -> Iterator[None]:
@@ -368,6 +357,13 @@ class Coordinator:
         finally:
             binding.abandon()
             binding.engine.unbind(binding)
+
+    def not_elected(self, role: str, timeout_s: float | None) -> CoordError:
+        """Why `lead` has no term to give."""
+        engine = self.engine()
+        if engine.error is not None:
+            return engine.error
+        return NotElected.within(role, None if engine.stopping else timeout_s)
 
     def raise_error(self) -> None:
         """Raise what made the member unable to go on, if anything did."""

@@ -26,10 +26,12 @@ from coord.core import events as e
 from coord.core.machine import Machine
 from coord.core.states import SessionPhase
 from coord.effects import Effects
-from coord.errors import CoordError, ForkedProcess, InternalError
+from coord.errors import Certainty, CoordError, ForkedProcess, InternalError, StoreUnavailable
 from coord.model import EndingKind, View
 from coord.runtime.bindings import Binding
-from coord.runtime.hooks import Hooks
+from coord.runtime.crew import Crew
+from coord.runtime.heart import Heart
+from coord.runtime.hooks import Hooks, HooksChain
 from coord.runtime.term import Term
 
 __all__ = ["Engine"]
@@ -51,73 +53,80 @@ class Engine:
     ) -> None:
         self.machine = machine
         self.clock = clock
-        self.hooks = hooks
+        self.hooks: Hooks = HooksChain([hooks])
         self.forked = False
+        self.stopping = False
+        """Whether the end was asked for; never taken back."""
+        self.finished = threading.Event()
         self.error: CoordError | None = None
         self.last_trouble = ""
         self._effects = effects
-        self._on_overrun = on_overrun
         self._timing = machine.member.timing
+        self.crew = Crew(clock, self.hooks, grace_s=self._timing.slack_s, on_overrun=on_overrun)
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._beat_wanted = threading.Condition(self._lock)
+        self._heart = Heart(self, self._lock)
         self._inbox: SimpleQueue[None] = SimpleQueue()
         self._stop_wanted = False
         self._force_wanted = False
         self._woken = False
-        self._heartbeat_sleeps_until_s = -_INF
-        self._control_sleeps_until_s = -_INF
+        self._sleeps_until_s = -_INF
         self._queue: deque[c.StoreCommand] = deque()
         self._beats: deque[c.Heartbeat] = deque()
         self._local: deque[c.Command] = deque()
-        self._terms: dict[int, Term] = {}
-        self._overruns: deque[tuple[float, Term]] = deque()
-        self._bindings: dict[str, Binding] = {}
-        self._view: View | None = None
-        self.finished = threading.Event()
-        self._threads = (
-            threading.Thread(
-                target=self._guarded, args=(self._control,), name="coord-control", daemon=True
-            ),
-            threading.Thread(
-                target=self._guarded, args=(self._heartbeat,), name="coord-heartbeat", daemon=True
-            ),
-        )
+        self._listeners: list[Callable[[], None]] = []
+        self._control_thread = self._thread("coord-control", self._control)
+        self._heartbeat_thread = self._thread("coord-heartbeat", self._heart.beat)
+
+    def _thread(self, name: str, body: Callable[[], None]) -> threading.Thread:
+        return threading.Thread(target=self._guarded, args=(body,), name=name, daemon=True)
 
     # --- for everybody -----------------------------------------------------------------------
 
     def start(self) -> None:
         """Start both threads and ask for a session."""
         with self._lock:
-            self._step(e.Start(self.clock.now()))
-        for thread in self._threads:
-            thread.start()
+            self.step(e.Start(self.clock.now()))
+        self._control_thread.start()
+        self._heartbeat_thread.start()
 
     def request_stop(self, *, force: bool = False) -> None:
         """Ask for the end. Takes no lock: signal handlers may call it."""
-        self._stop_wanted = True
+        self.stopping = True
         self._force_wanted = self._force_wanted or force
+        self._stop_wanted = True
         self._inbox.put(None)
 
     def join(self, timeout_s: float) -> bool:
         """Wait for both threads to end; False if they did not in time."""
+        if self._control_thread.ident is None:
+            return True  # never started
         if not self.finished.wait(timeout_s):
             return False
-        for thread in self._threads:
+        for thread in (self._control_thread, self._heartbeat_thread):
             if thread.ident is not None and thread is not threading.current_thread():
                 thread.join(self._timing.ttl_s)
         return True
 
-    def post(self, *events: e.Event) -> None:
-        """Step the machine with what user code did. Any thread."""
+    def abandon(self, why: str) -> None:
+        """Go on without the control thread, which does not come back: nothing is trusted."""
+        self._die(StoreUnavailable(why, cure="Look for a store call that does not return."))
+        self._finish()
+
+    def check_owner(self) -> None:
+        """Raise `ForkedProcess` in a child; touches no lock, for any may be held there for ever."""
         if self.forked:
             raise ForkedProcess(
                 "this coordinator belongs to the parent process",
                 cure="Make the coordinator after the fork, in the process that uses it.",
             )
+
+    def post(self, *events: e.Event) -> None:
+        """Step the machine with what user code did. Any thread."""
+        self.check_owner()
         with self._lock:
             for event in events:
-                self._step(event)
+                self.step(event)
 
     def wake(self) -> None:
         """The store's watch says: look again. Takes no lock and never blocks."""
@@ -125,87 +134,100 @@ class Engine:
         self._inbox.put(None)
 
     def bind(self, binding: Binding) -> None:
-        """Stand ready for a role's terms."""
+        """Stand ready for a role's terms, once a role; after the end it is told so at once."""
+        self.check_owner()
+        self.crew.enter(binding)
         with self._lock:
-            self._bindings[binding.role.name] = binding
-            self._step(e.RoleServed(self.clock.now(), binding.role))
+            over = self.over
+            if not over:
+                self.step(e.RoleServed(self.clock.now(), binding.role))
+        if over:
+            binding.over()
 
     def unbind(self, binding: Binding) -> None:
-        """Stand ready no more."""
+        """Stand ready no more. Nothing happens in a forked child."""
         if self.forked:
             return
         with self._lock:
-            if self._bindings.get(binding.role.name) is binding:
-                del self._bindings[binding.role.name]
-                self._step(e.RoleDropped(self.clock.now(), binding.role.name))
-
-    def bound(self, role: str) -> bool:
-        """Whether somebody serves this role here."""
-        return role in self._bindings
+            if self.crew.leave(binding):
+                self.step(e.RoleDropped(self.clock.now(), binding.role.name))
 
     def term_over(self, term: Term, kind: EndingKind | None) -> None:
         """User code of a term has stopped."""
-        if self.forked:
-            return
         with self._lock:
-            if self._terms.pop(term.number, None) is None:
+            if not self.crew.remove(term):
                 return
-            self._step(e.WorkEnded(self.clock.now(), term.number, kind))
-        self._tell_over(term)
+            self.step(e.WorkEnded(self.clock.now(), term.number, kind))
+        self.crew.over(term)
 
-    def _tell_over(self, term: Term) -> None:
-        if not term.told_over:
-            term.told_over = True
-            self.hooks.term_ended(term.key, term.token, term.why)
+    def listen(self, heard: Callable[[], None]) -> Callable[[], None]:
+        """Have `heard()` called after whatever `wait_for` may wait for; returns how to end that.
+
+        Called without the lock, mostly on the control thread; must not block.
+        """
+        self._listeners.append(heard)
+        return lambda: self._listeners.remove(heard)
 
     def wait_for(self, happened: Callable[[], bool], timeout_s: float | None) -> bool:
         """Wait until `happened()` (called under the lock), the end, or the timeout."""
+        self.check_owner()
         end = None if timeout_s is None else self.clock.now() + timeout_s
         with self._changed:
             while not happened():
-                if self.finished.is_set() or self.error is not None:
-                    return happened()
+                if self.over:
+                    return False
                 left = self._timing.ttl_s if end is None else end - self.clock.now()
                 if left <= 0:
                     return False
                 self._changed.wait(min(left, self._timing.ttl_s))
             return True
 
-    def snapshot(self) -> tuple[SessionPhase, View | None, list[Term]]:
-        """Phase, latest view and running terms at one moment."""
-        with self._lock:
-            return self.machine.phase, self._view, list(self._terms.values())
+    @property
+    def over(self) -> bool:
+        """Whether this member has ended, or cannot go on."""
+        return self.finished.is_set() or self.error is not None
+
+    @property
+    def view(self) -> View | None:
+        """The latest view of the group."""
+        return self.machine.member.reading.view
 
     # --- stepping (under the lock) -----------------------------------------------------------
 
-    def _step(self, event: e.Event) -> None:
-        for command in self.machine.step(event):
+    def step(self, event: e.Event) -> None:
+        """Let the machine take in one event, and wake whoever its commands are for."""
+        try:
+            commands = self.machine.step(event)
+        except BaseException as error:  # our bug, or a signal handler that raised in between
+            self._distrust(error)
+            raise
+        for command in commands:
             if isinstance(command, c.Heartbeat):
                 self._beats.append(command)
             elif isinstance(command, c.StoreCommand):
                 self._queue.append(command)
             else:
                 self._local.append(command)
-        view = self.machine.member.reading.view
-        if view is not self._view:
-            self._view = view
-            self._changed.notify_all()
-        if self._beats or self.machine.pulse_s < self._heartbeat_sleeps_until_s:
-            self._beat_wanted.notify()
-        waits = self._queue or self._local or self.machine.wake_s < self._control_sleeps_until_s
-        if waits and self._inbox.empty() and threading.current_thread() is not self._threads[0]:
+        self._heart.notice(waiting=bool(self._beats))
+        waits = self._queue or self._local or self.machine.wake_s < self._sleeps_until_s
+        if waits and self._inbox.empty() and threading.current_thread() is not self._control_thread:
             self._inbox.put(None)
 
-    # --- the control thread ------------------------------------------------------------------
+    def take_beat(self) -> c.Heartbeat | None:
+        """The heartbeat to be sent now."""
+        return self._beats.popleft() if self._beats else None
 
-    def _guarded(self, body: Callable[[], None]) -> None:
-        """Run one thread's loop. If it dies (our bug), end all trust; nobody waits for ever."""
-        try:
-            body()
-        except BaseException as error:
-            self._die(error)
-            self._finish()
-            raise
+    def call(self, command: c.StoreCommand) -> e.Done | e.Failed:
+        """Make one store call, without the lock, and tell of it."""
+        event = self._effects.perform(command)
+        certainty = None
+        if isinstance(event, e.Failed):
+            certainty = getattr(event.error, "certainty", Certainty.UNKNOWN).value
+            self.last_trouble = str(event.error)
+        self.hooks.called(type(command).__name__, event.sent_at_s, event.now, certainty=certainty)
+        return event
+
+    # --- the control thread ------------------------------------------------------------------
 
     def _control(self) -> None:
         while self._control_round():
@@ -216,21 +238,24 @@ class Engine:
         """One tick, then one store call or one wait. False when all is over."""
         with self._lock:
             now = self.clock.now()
-            if self._stop_wanted:
+            asked = self._stop_wanted
+            if asked:
                 self._stop_wanted = False
-                self._step(e.StopAsked(now, self._force_wanted))
+                self.step(e.StopAsked(now, self._force_wanted))
             if self._woken:
                 self._woken = False
-                self._step(e.Wake(now))
-            self._step(e.Tick(now))
+                self.step(e.Wake(now))
+            self.step(e.Tick(now))
             local = list(self._local)
             self._local.clear()
             command = self._queue.popleft() if self._queue else None
             over = self.machine.phase is SessionPhase.STOPPED and command is None
-            self._control_sleeps_until_s = self.machine.wake_s
+            self._sleeps_until_s = self.machine.wake_s
+        if asked:
+            self._announce()
         for item in local:
             self._deliver(item)
-        self._judge_overruns(now)
+        self.crew.overruns.judge(now)
         if command is not None:
             self._perform(command)
         elif over:
@@ -240,8 +265,8 @@ class Engine:
         return True
 
     def _sleep(self) -> None:
-        left = min(self._control_sleeps_until_s - self.clock.now(), self._timing.heartbeat_s)
-        if self._overruns:
+        left = min(self._sleeps_until_s - self.clock.now(), self._timing.heartbeat_s)
+        if self.crew.overruns:
             left = min(left, self._timing.slack_s)
         try:
             if left > 0:
@@ -252,114 +277,87 @@ class Engine:
             pass
 
     def _perform(self, command: c.StoreCommand) -> None:
-        event = self._effects.perform(command)
-        self._tell_called(command, event)
+        event = self._held_up(command) or self.call(command)
         with self._lock:
-            self._step(event)
-            self._changed.notify_all()
+            self.step(event)
         if isinstance(command, c.OpenSession) and isinstance(event, e.Done):
             self.hooks.trusted(self.machine.member.keeper.lease.trusted_until_s)
+        self._announce()
 
-    def _tell_called(self, command: c.StoreCommand, event: e.Done | e.Failed) -> None:
-        certainty = None
-        if isinstance(event, e.Failed):
-            certainty = getattr(event.error, "certainty", None)
-            certainty = certainty.value if certainty is not None else "unknown"
-            self.last_trouble = str(event.error)
-        self.hooks.called(type(command).__name__, event.sent_at_s, event.now, certainty=certainty)
+    def _held_up(self, command: c.StoreCommand) -> e.Failed | None:
+        """No new session while the heartbeat thread is not back: nobody could renew it.
+
+        A member whose store swallows heartbeats would else win claims, and lose them all, once a
+        ttl and for ever.
+        """
+        since = self._heart.sent_at_s
+        if since is None or not isinstance(command, c.OpenSession):
+            return None
+        now = self.clock.now()
+        error = StoreUnavailable(
+            f"a heartbeat of the former session has been on its way for {now - since:.3g} s",
+            cure="Every store call must end within the timeout of the store.",
+            certainty=Certainty.NOT_APPLIED,
+        )
+        self.last_trouble = str(error)
+        return e.Failed(now, command, now, error)
+
+    def _announce(self) -> None:
+        with self._lock:
+            self._changed.notify_all()
+        for heard in tuple(self._listeners):
+            heard()
 
     def _deliver(self, command: c.Command) -> None:
         if isinstance(command, c.StartTerm):
-            self._begin(command)
+            self.crew.begin(self, command)
         elif isinstance(command, c.StopTerm):
-            self._stop_term(command)
+            self.crew.stop(command.number, command.why, now_over=command.now_over)
         elif isinstance(command, c.Report):
             self.hooks.report(command.kind, command.detail)
         elif isinstance(command, c.Fail):
             self.hooks.report("failed", str(command.error))
-            with self._changed:
+            with self._lock:
                 self.error = command.error
-                self._changed.notify_all()
-            for binding in list(self._bindings.values()):
-                binding.over()
-
-    def _begin(self, command: c.StartTerm) -> None:
-        term = Term(self, command)
-        with self._lock:
-            self._terms[term.number] = term
-            binding = self._bindings.get(command.key.role)
-        self.hooks.term_began(
-            term.key, term.token, command.lease.trusted_until_s, asked_s=command.asked_s
-        )
-        if binding is None:
-            term.end(None)
-        else:
-            binding.begin(term)
-
-    def _stop_term(self, command: c.StopTerm) -> None:
-        term = self._terms.get(command.number)
-        if term is None:
-            return
-        term.ask_to_stop(command.why, now_over=command.now_over)
-        binding = self._bindings.get(command.key.role)
-        if binding is not None:
-            binding.asked_to_stop(term)
-        if command.now_over:
-            self._tell_over(term)
-            self._overruns.append((self.clock.now() + self._timing.slack_s, term))
-
-    def _judge_overruns(self, now: float) -> None:
-        """Code that still runs although its claim is gone: say so, or end the process."""
-        while self._overruns and self._overruns[0][0] <= now:
-            _, term = self._overruns.popleft()
-            if term.number in self._terms:
-                self._on_overrun(term)
-
-    # --- the heartbeat thread ----------------------------------------------------------------
-
-    def _heartbeat(self) -> None:
-        while True:
-            with self._lock:
-                now = self.clock.now()
-                self._step(e.Pulse(now))
-                beat = self._beats.popleft() if self._beats else None
-                if beat is None:
-                    if self.finished.is_set():
-                        return
-                    self._heartbeat_sleeps_until_s = self.machine.pulse_s
-                    left = min(self.machine.pulse_s - now, self._timing.heartbeat_s)
-                    self._beat_wanted.wait(max(left, 0.0))
-                    self._heartbeat_sleeps_until_s = -_INF
-                    continue
-            event = self._effects.perform(beat)
-            self._tell_called(beat, event)
-            with self._lock:
-                self._step(event)
-            self.hooks.trusted(self.machine.member.keeper.lease.trusted_until_s)
+            self._announce()
+            self.crew.no_more()
 
     # --- the end -----------------------------------------------------------------------------
 
+    def _guarded(self, body: Callable[[], None]) -> None:
+        """Run one thread's loop. If it dies (our bug), end all trust; nobody waits for ever."""
+        try:
+            body()
+        except BaseException as error:
+            self._die(error)
+            if threading.current_thread() is self._control_thread:
+                self._finish()
+            raise
+
     def _die(self, error: BaseException) -> None:
         with self._lock:
-            self.machine.member.keeper.lease.revoke()
-            if self.error is None:
-                self.error = InternalError(
-                    f"{threading.current_thread().name} died: {type(error).__name__}: {error}",
-                    cure="Please report it.",
-                )
-            self.machine.member.keeper.stopping = True
+            self._distrust(error)
+        self._inbox.put(None)
+        self._announce()
+
+    def _distrust(self, error: BaseException) -> None:
+        """Under the lock: end all trust; the control thread, if it lives, closes the session."""
+        self.machine.member.keeper.lease.revoke()
+        self.machine.member.keeper.stopping = True
+        if self.error is None:
+            name = threading.current_thread().name
+            self.error = InternalError(
+                f"the runtime failed in thread {name}: {type(error).__name__}: {error}",
+                cure="Please report it, unless a signal handler of yours raised it.",
+            )
 
     def _finish(self) -> None:
         with self._lock:
             self.finished.set()
-            self._changed.notify_all()
-            self._beat_wanted.notify_all()
-            bindings = list(self._bindings.values())
-            terms = list(self._terms.values())
-        for term in terms:
-            term.ask_to_stop("the member has stopped", now_over=True)
-        for binding in bindings:
-            binding.over()
+            self._heart.notice(waiting=True)
+        self.crew.dismiss("the member has stopped")
+        self._announce()
+        self.crew.overruns.settle()
 
     def disown(self) -> None:
         """In a forked child: nothing here is ours; every lock may be held for ever."""

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from coord.model import ClaimKey, RoleRecord, View
 
-__all__ = ["Leader", "Leadership", "Status", "leadership_of"]
+if TYPE_CHECKING:
+    from coord.runtime.engine import Engine
+
+__all__ = ["Leader", "Leadership", "Status", "leadership_of", "status_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +73,21 @@ def _leaders(view: View, record: RoleRecord) -> dict[tuple[int, int], Leader]:
             token = claim.token + record.token_base
             found[key.shard, key.seat] = Leader(holder.record.name, token)
     return found
+
+
+def status_of(engine: Engine, *, member: str, group: str) -> Status:
+    """Take a snapshot of one running member."""
+    machine, view = engine.machine, engine.view
+    lease = machine.member.keeper.lease
+    live = view.members.values() if view is not None else ()
+    return Status(
+        member=member,
+        group=group,
+        store=machine.member.guarantees.kind,
+        phase=machine.phase.name.lower(),
+        session=lease.session or None,
+        trusted_for_s=max(0.0, lease.trusted_until_s - engine.clock.now()),
+        held=tuple(sorted(term.key for term in engine.crew.terms() if not term.told_over)),
+        members=tuple(sorted(other.record.name for other in live)),
+        last_trouble=engine.last_trouble,
+    )

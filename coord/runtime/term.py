@@ -13,20 +13,44 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Protocol, Self
 
+from coord.clock import Clock
 from coord.core import events as e
 from coord.core.commands import StartTerm
 from coord.core.lease import Lease
-from coord.errors import ForkedProcess, LeadershipLost
+from coord.errors import ConfigError, ForkedProcess, LeadershipLost
 from coord.model import EndingKind
+from coord.runtime.hooks import Hooks
 
-if TYPE_CHECKING:
-    from coord.runtime.engine import Engine
-
-__all__ = ["Step", "Term"]
+__all__ = ["Step", "Term", "TermOwner"]
 
 _OVER = Lease("over")
+_INF = float("inf")
+
+
+class TermOwner(Protocol):
+    """What a term needs of whoever gave it: the engine, or the stand-in of `fake_term`."""
+
+    forked: bool
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the deadlines."""
+        ...
+
+    @property
+    def hooks(self) -> Hooks:
+        """Who is told."""
+        ...
+
+    def post(self, *events: e.Event) -> None:
+        """Take in what user code did."""
+        ...
+
+    def term_over(self, term: Term, kind: EndingKind | None) -> None:
+        """User code of the term has stopped."""
+        ...
 
 
 class Term:
@@ -46,9 +70,9 @@ class Term:
 
     __slots__ = (
         "_cycled",
-        "_engine",
         "_lease",
         "_now",
+        "_owner",
         "_resting",
         "_stop",
         "key",
@@ -59,7 +83,7 @@ class Term:
         "why",
     )
 
-    def __init__(self, engine: Engine, given: StartTerm) -> None:
+    def __init__(self, owner: TermOwner, given: StartTerm) -> None:
         self.key = given.key
         """(role, generation, shard, seat): also the scope of a fencing guard."""
         self.token = given.token
@@ -71,9 +95,9 @@ class Term:
         self.why = ""
         """Why the term ended or is ending; empty while it goes on."""
         self.told_over = False
-        self._engine = engine
+        self._owner = owner
         self._lease = given.lease
-        self._now: Callable[[], float] = engine.clock.now
+        self._now: Callable[[], float] = owner.clock.now
         self._stop = threading.Event()
         self._cycled = False
         self._resting = False
@@ -116,10 +140,11 @@ class Term:
         Costs about two clock reads. See the class for what it does not guarantee.
         """
         if self._now() >= self._lease.trusted_until_s:
-            raise self._lost()
+            raise self.loss()
 
-    def _lost(self) -> Exception:
-        if self._engine.forked:
+    def loss(self) -> Exception:
+        """The error that says why this term is over."""
+        if self._owner.forked:
             return ForkedProcess(
                 f"term {self.key} was used in a forked child",
                 cure="Make the coordinator after the fork, in the process that uses it.",
@@ -155,13 +180,13 @@ class Term:
 
     def rest(self) -> None:
         """User code rests from now on (`wait` says this for you)."""
-        event = self.resting(self._engine.clock.now())
+        event = self.resting(self._owner.clock.now())
         if event is not None:
-            self._engine.post(event)
+            self._owner.post(event)
 
     def work(self) -> None:
         """User code works again from now on (`wait` says this for you)."""
-        self._engine.post(self.working(self._engine.clock.now()))
+        self._owner.post(self.working(self._owner.clock.now()))
 
     def resting(self, now: float) -> e.WorkRested | None:
         """The event of `rest`; None if it rests already."""
@@ -182,15 +207,18 @@ class Term:
         Say it where work is committed, not in a thread or a heartbeat of its own: then a leader
         that does nothing would look alive.
         """
-        self._engine.post(e.WorkProgressed(self._engine.clock.now(), self.number))
-        self._engine.hooks.progressed(self.key, self.token)
+        self._owner.post(e.WorkProgressed(self._owner.clock.now(), self.number))
+        self._owner.hooks.progressed(self.key, self.token)
 
     def step(self, *, max_s: float) -> Step:
         """Declare one longer step: no progress is owed for `max_s` seconds from now.
 
-        Use it as `with term.step(max_s=300): …`; afterwards the usual timeout holds again.
+        Use it as `with term.step(max_s=300): …`; afterwards the usual timeout holds again. Raises
+        `ConfigError` unless `max_s` is a number above 0.
         """
-        self._engine.post(e.WorkBegan(self._engine.clock.now(), self.number, max_s))
+        if not 0 < max_s < _INF:
+            raise ConfigError(f"a step of {max_s} s", cure="It must be a number above 0.")
+        self._owner.post(e.WorkBegan(self._owner.clock.now(), self.number, max_s))
         return Step(self)
 
     # --- for the runtime ---------------------------------------------------------------------
@@ -203,11 +231,16 @@ class Term:
         self._stop.set()
 
     def end(self, kind: EndingKind | None) -> None:
-        """User code of this term has stopped, for good. Idempotent."""
+        """User code of this term has stopped, for good. Idempotent.
+
+        In a forked child it does nothing: the term is its parent's, and so may be any lock here.
+        """
+        if self._owner.forked:
+            return
         self.why = self.why or "its work ended"
         self._lease = _OVER
         self._stop.set()
-        self._engine.term_over(self, kind)
+        self._owner.term_over(self, kind)
 
     @property
     def lost(self) -> bool:
@@ -231,12 +264,16 @@ class Term:
 
     def report_failure(self, text: str, error: BaseException) -> None:
         """User code of this term raised."""
-        self._engine.hooks.failed_work(self.key, text, error)
+        self._owner.hooks.failed_work(self.key, text, error)
 
     @property
     def asked(self) -> bool:
-        """Whether the core has asked for the end: the work did not end by its own wish."""
-        return self._stop.is_set()
+        """Whether the work had to end: if it ends now, that is not by its own wish.
+
+        The deadline counts as well as the core's word: work that saw `wait` return False may be
+        back before the core has noticed anything, and must not pass for work that was done.
+        """
+        return self.stopping
 
 
 class Step:

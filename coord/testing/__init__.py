@@ -1,4 +1,4 @@
-"""What users and people who write stores test with: time, stores in memory, faults, the promises.
+"""What users and people who write stores test with: fake terms, time, stores in memory, faults.
 
 Owns the table of names below and holds no logic; a name's module is imported on first use.
 `coord.testing.conformance` is a package of its own and not needed to use the rest.
@@ -13,8 +13,11 @@ if TYPE_CHECKING:  # the same table once more, for type checkers and editors
     from coord.testing.clock import ManualClock, SkewedClock
     from coord.testing.faults import Fate, FaultPlan, FaultyStore
     from coord.testing.memory import Manner, MemoryServer, MemoryStore
+    from coord.testing.terms import FakeAsyncTerm, FakeTerm, fake_term
 
 __all__ = [
+    "FakeAsyncTerm",
+    "FakeTerm",
     "Fate",
     "FaultPlan",
     "FaultyStore",
@@ -23,9 +26,12 @@ __all__ = [
     "MemoryServer",
     "MemoryStore",
     "SkewedClock",
+    "fake_term",
 ]
 
 _HOMES = {
+    "FakeAsyncTerm": "coord.testing.terms",
+    "FakeTerm": "coord.testing.terms",
     "Fate": "coord.testing.faults",
     "FaultPlan": "coord.testing.faults",
     "FaultyStore": "coord.testing.faults",
@@ -34,6 +40,7 @@ _HOMES = {
     "MemoryServer": "coord.testing.memory",
     "MemoryStore": "coord.testing.memory",
     "SkewedClock": "coord.testing.clock",
+    "fake_term": "coord.testing.terms",
 }
 
 
