@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from coord.clock import SYSTEM_CLOCK, Clock
-from coord.errors import ConfigError
+from coord.errors import ConfigError, LeadershipLost
 from coord.model import ClaimKey, Shape
 from coord.telemetry.schema import SCHEMA
 
@@ -198,13 +198,16 @@ class EventLog:
     def acting(self, term: Acting, resource: str, *, fenced: bool) -> Iterator[list[str]]:
         """Record the block as one act: accepted if it ends well, refused if it raises.
 
-        Yields a list to put the ids of the done units in. A commit whose answer was lost counts
-        as refused, though it may have been applied.
+        Yields a list to put the ids of the done units in. A block that ends with `LeadershipLost`
+        is no act: its own check held it back, and the resource was not asked. A commit whose
+        answer was lost counts as refused, though it may have been applied.
         """
         units: list[str] = []
         start = self._clock.now()
         try:
             yield units
+        except LeadershipLost:
+            raise
         except BaseException as error:
             name = type(error).__name__
             self.act(term, resource, fenced=fenced, accepted=False, start_s=start, error=name)

@@ -4,8 +4,9 @@ Owns signals and failpoints, and the marks that the injector leaves in the event
 process cannot: the dead do not write). Chooses no targets and no times. Linux only.
 
 A mark "begin" is written just before the blow, "effect" when it was seen to be in force, "end" just
-before it is healed. Measures take the dead as dead from "effect" and the stopped as stopped from
-"effect" to "end", so that the delay of a signal cannot hide a split.
+before it is healed (after SIGTERM: when the process was seen dead). Measures take the dead as dead
+from "effect" and the stopped as stopped from "effect" to "end", so that the delay of a signal
+cannot hide a split.
 
 A target is held by a pidfd: a process id that is used again by another process is never struck.
 """
@@ -117,11 +118,21 @@ class Injector:
         _await(lambda: target.dead, f"{target.member} (process {target.pid}) did not die")
         self._mark("kill", mark, "effect", target)
 
-    def terminate(self, target: Target) -> None:
-        """SIGTERM: the process is asked to go. Raises UsageError if it has ended already."""
+    def terminate(self, target: Target, *, within_s: float) -> bool:
+        """SIGTERM, and wait until it is dead, for so long or until `stop()`; True if it is.
+
+        Its end is recorded: a process that does not catch the signal cannot do so itself. Raises
+        UsageError if it has ended already.
+        """
         mark = self._begin("sigterm", target)
         _send(target, signal.SIGTERM)
         self._mark("sigterm", mark, "effect", target)
+        end = time.monotonic() + within_s
+        while not target.dead:
+            if time.monotonic() >= end or self._stop.wait(_POLL_S):
+                return False
+        self._mark("sigterm", mark, "end", target)
+        return True
 
     @contextmanager
     def paused(self, *targets: Target) -> Iterator[None]:

@@ -16,7 +16,8 @@ EVERYBODY = "*"
 """The member of a fault that strikes the store or the network, and so everybody."""
 
 _FREEZES = frozenset({"pause"})
-_KILLS = frozenset({"kill"})
+_KILL = "kill"
+_ASK = "sigterm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,8 @@ class Fault:
     """One injected fault. Moments on the boot clock.
 
     `begin_s`: just before it was injected; `effect_s`: when the injector saw it in force (the
-    process stopped, or was gone); `end_s`: just before it was healed. A fault without a mark for
-    its end lasts to the end of the log.
+    process stopped, killed, or asked to go); `end_s`: just before it was healed, or when a process
+    that was asked to go was gone. A fault without a mark for its end lasts to the end of the log.
     """
 
     kind: str
@@ -75,15 +76,16 @@ def frozen(who: Who, struck: tuple[Fault, ...]) -> Spans:
 
 
 def killed(log: Log, struck: tuple[Fault, ...]) -> dict[Who, float]:
-    """When each killed process was seen dead: the dead cannot close their beliefs themselves."""
+    """When each struck process was seen dead: the dead cannot close their beliefs themselves."""
     first_seen: dict[Who, float] = {}
     for record in log.records:
         if not isinstance(record, FaultMark):
             first_seen.setdefault(record.who, record.t)
+    ends = [(fault, fault.effect_s) for fault in struck if fault.kind == _KILL]
+    ends += [(fault, fault.end_s) for fault in struck if fault.kind == _ASK]
     gone: dict[Who, float] = {}
-    kills = [fault for fault in struck if fault.kind in _KILLS]
     for who, seen_s in first_seen.items():
-        moments = [kill.effect_s for kill in kills if kill.strikes(who)]
+        moments = [moment for fault, moment in ends if fault.strikes(who)]
         later = [moment for moment in moments if moment >= seen_s]  # not those of a former process
         if later:
             gone[who] = min(later)

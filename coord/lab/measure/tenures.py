@@ -58,7 +58,7 @@ class Timeline:
     log: Log
     faults: tuple[Fault, ...]
     killed: Mapping[Who, float]
-    """When each process that was killed was seen dead."""
+    """When each process that was killed, or asked to go, was seen dead."""
     tenures: tuple[Tenure, ...]
     by_key: Mapping[ClaimKey, tuple[Tenure, ...]]
     """The tenures of each claim, by their beginning."""

@@ -133,6 +133,28 @@ def test_a_kill_without_a_pid_ends_the_process_of_that_time_only() -> None:
     assert figures(times(s)) == (2, 0, 0)
 
 
+def test_a_process_that_dies_of_sigterm_is_dead_when_it_was_seen_so() -> None:
+    s = Script()
+    s.role(0)
+    s.lead(0, "a", 1, until=9)
+    s.fault("sigterm", "a", 2, effect=2, end=2.5)
+    s.lead(3, "b", 2)
+    s.last(10)
+    # a acts 0–2.5, whatever its deadline says; b from 3: gap 0.5, no split
+    assert figures(times(s)) == (0.5, 0, 0)
+
+
+def test_a_process_that_is_asked_to_go_acts_until_it_says_otherwise() -> None:
+    s = Script()
+    s.role(0)
+    s.lead(0, "a", 1, until=9)
+    s.fault("sigterm", "a", 2, effect=2)
+    s.end(4, "a", 1)
+    s.lead(5, "b", 2)
+    s.last(10)
+    assert figures(times(s)) == (1, 0, 0)  # gap 4–5
+
+
 def test_a_member_that_stops_ends_what_it_forgot_to_end() -> None:
     s = Script()
     s.role(0)

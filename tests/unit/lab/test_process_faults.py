@@ -16,6 +16,7 @@ import pytest
 from coord.errors import ConfigError, UsageError
 from coord.lab.chaos import FAILPOINTS_VARIABLE, Failpoint, Injector, Target
 from coord.lab.measure import load
+from coord.lab.measure.events import FaultMark
 from coord.lab.measure.faults import Fault, faults
 from coord.telemetry import EventLog
 
@@ -92,6 +93,10 @@ def recorded(victim: Victim) -> Fault:
     return fault
 
 
+def marks(victim: Victim) -> tuple[FaultMark, ...]:
+    return load(victim.path.with_name("injector.jsonl")).all(FaultMark)
+
+
 def test_kill_returns_when_the_process_is_dead(victim: Victim, injector: Injector) -> None:
     injector.kill(victim.target)
     assert victim.process.poll() == -signal.SIGKILL
@@ -109,10 +114,24 @@ def test_what_has_ended_cannot_be_struck(victim: Victim, injector: Injector) -> 
         Target("w1", victim.process.pid)
 
 
-def test_sigterm_asks_the_process_to_go(victim: Victim, injector: Injector) -> None:
-    injector.terminate(victim.target)
+def test_sigterm_asks_the_process_to_go_and_records_its_end(
+    victim: Victim, injector: Injector
+) -> None:
+    assert injector.terminate(victim.target, within_s=PATIENCE_S)
+    assert victim.process.poll() == -signal.SIGTERM
+    fault = recorded(victim)
+    assert fault.kind == "sigterm"
+    assert fault.begin_s <= fault.effect_s <= fault.end_s
+    assert [mark.phase for mark in marks(victim)] == ["begin", "effect", "end"]
+
+
+def test_a_process_that_does_not_go_is_not_recorded_as_gone(
+    victim: Victim, injector: Injector
+) -> None:
+    with injector.paused(victim.target):  # a stopped process does not hear SIGTERM
+        assert not injector.terminate(victim.target, within_s=0.05)
     assert victim.process.wait(PATIENCE_S) == -signal.SIGTERM
-    assert recorded(victim).kind == "sigterm"
+    assert [mark.phase for mark in marks(victim) if mark.fault == "sigterm"] == ["begin", "effect"]
 
 
 def test_a_paused_process_does_nothing_between_effect_and_end(

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from coord.clock import SYSTEM_CLOCK
-from coord.errors import ConfigError
+from coord.errors import ConfigError, LeadershipLost
 from coord.model import ClaimKey, Shape
 from coord.telemetry import KINDS, SCHEMA, EventLog, fault_in
 
@@ -145,6 +145,14 @@ def test_acting_records_an_act_that_was_refused_and_raises_on(path: Path) -> Non
     record = records(path)[1]
     assert (record["accepted"], record["error"]) == (False, "ZeroDivisionError")
     assert "units" not in record
+
+
+def test_an_act_held_back_by_its_own_check_never_reached_the_resource(path: Path) -> None:
+    log = log_to(path)
+    with pytest.raises(LeadershipLost), log.acting(Holder(), "table", fenced=True):
+        raise LeadershipLost("the deadline has passed")
+    log.close()
+    assert [record["kind"] for record in records(path)] == ["log"]
 
 
 def test_without_the_variable_nothing_is_written_and_nothing_fails() -> None:
