@@ -26,4 +26,4 @@ def bound_logger(name: str, **fields: object) -> structlog.stdlib.BoundLogger:
         context_class=dict,
         cache_logger_on_first_use=True,
     )
-    return cast(structlog.stdlib.BoundLogger, logger.bind(**fields))
+    return cast("structlog.stdlib.BoundLogger", logger.bind(**fields))
