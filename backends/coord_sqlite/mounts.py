@@ -21,7 +21,7 @@ _SHARED_BY_MACHINES = frozenset(
 # Where a virtual machine sees a folder of its host: mapped memory is not shared across.
 _SHARED_WITH_HOST = frozenset({"fuse.grpcfuse", "prl_fs", "vboxsf", "virtiofs", "vmhgfs"})
 # FUSE filesystems that keep their files on this machine.
-_LOCAL_FUSE = frozenset({"fuse.ext2", "fuse.fuse-overlayfs", "fuse.lxcfs", "fuse.ntfs-3g"})
+_LOCAL_FUSE = frozenset({"fuse.ext2", "fuse.fuse-overlayfs", "fuse.ntfs-3g"})
 
 
 class Mount(NamedTuple):

@@ -89,13 +89,14 @@ def check_is_ours(path: str) -> None:
 
 def create(path: str, *, timeout_s: float) -> None:
     """Make the file at `path` unless there is one by now; an empty file counts as none."""
-    with _one_creator(Path(path).parent, timeout_s):
+    with _one_creator(Path(path).parent, timeout_s) as directory:
         if not is_missing(path):
             return
         draft = f"{path}.{os.getpid()}.new"
         try:
             _build(draft)
             Path(draft).replace(path)
+            os.fsync(directory)  # or a power loss could take the name, and tokens start anew
         except sqlite3.Error as error:
             raise translated(error, path, Certainty.NOT_APPLIED) from error
         except OSError as error:
@@ -130,7 +131,7 @@ def _build(draft: str) -> None:
 
 
 @contextmanager
-def _one_creator(directory: Path, timeout_s: float) -> Iterator[None]:
+def _one_creator(directory: Path, timeout_s: float) -> Iterator[int]:
     deadline_s = SYSTEM_CLOCK.now() + timeout_s
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -151,6 +152,6 @@ def _one_creator(directory: Path, timeout_s: float) -> Iterator[None]:
                     certainty=Certainty.NOT_APPLIED,
                 )
             time.sleep(random.uniform(0.001, 0.005))
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)

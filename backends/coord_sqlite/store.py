@@ -22,7 +22,7 @@ from coord.clock import SYSTEM_CLOCK, Clock
 from coord.errors import ConfigError
 from coord.model import MemberRecord, RoleRecord, View, checked_name
 from coord.spi import BeaconSeen, Expiry, Guarantees, Observed, OpenedStore, Probe, Proof, Tenure
-from coord_sqlite import claims, life, url
+from coord_sqlite import claims, life
 from coord_sqlite.access import Access
 from coord_sqlite.life import Observer
 from coord_sqlite.peers import Peers
@@ -30,6 +30,7 @@ from coord_sqlite.place import Place, place_of, this_process
 from coord_sqlite.probe import findings, findings_before
 from coord_sqlite.session import BATCH_SIZE, SqliteSession
 from coord_sqlite.snapshot import Snapshots
+from coord_sqlite.url import parsed
 from coord_sqlite.watch import SqliteWatch, Watcher
 
 __all__ = ["SqliteStore"]
@@ -79,13 +80,13 @@ class SqliteStore:
     @classmethod
     def from_url(
         cls,
-        url_text: str,
+        url: str,
         *,
         clock: Clock = SYSTEM_CLOCK,
         timeout_s: float,
     ) -> OpenedStore:
         """Open `sqlite:///file.db?group=NAME`. Raises `ConfigError` and `StoreRefused`."""
-        target = url.parsed(url_text)
+        target = parsed(url)
         place = place_of(clock, machine=target.machine)
         store = cls(target.path, clock=clock, timeout_s=timeout_s, place=place)
         return OpenedStore(store, target.group)

@@ -17,8 +17,6 @@ from coord.testing.clock import ManualClock
 from coord.testing.conformance import CHECKS, Check, Gate, Harness, gate_over
 from coord_sqlite import SqliteStore
 
-pytestmark = pytest.mark.xdist_group("sqlite")
-
 
 class _File:
     """One database file and the clock that all handles on it share."""

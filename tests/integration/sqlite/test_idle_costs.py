@@ -15,8 +15,6 @@ from coord.spi import Claimed, ClaimRequest, Tenure
 from coord_sqlite import SqliteStore
 from coord_sqlite.link import Link
 
-pytestmark = pytest.mark.xdist_group("sqlite")
-
 FEW, MANY = 1, 10_000
 
 

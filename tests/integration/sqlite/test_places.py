@@ -20,8 +20,6 @@ from coord_sqlite import SqliteStore
 from coord_sqlite.place import Place, place_of
 from tests.integration.sqlite.conftest import Start
 
-pytestmark = pytest.mark.xdist_group("sqlite")
-
 MEMBER = MemberRecord(name="m", incarnation="1")
 OFFSET_S = 100_000
 

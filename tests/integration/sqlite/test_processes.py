@@ -18,8 +18,6 @@ from coord_sqlite import SqliteStore
 from coord_sqlite.place import Fate, Process, exited, open_process, this_process
 from tests.integration.sqlite.conftest import Start
 
-pytestmark = pytest.mark.xdist_group("sqlite")
-
 
 def _until(condition: Callable[[], object], *, within_s: float = 5.0) -> None:
     deadline_s = time.monotonic() + within_s

@@ -24,8 +24,6 @@ from coord.spi import Claimed, ClaimRequest
 from coord_sqlite import SqliteStore
 from tests.integration.sqlite.conftest import ROOT
 
-pytestmark = pytest.mark.xdist_group("sqlite")
-
 SHARDS = 200
 RACERS = 8
 KILL_EVERY_S = 0.4

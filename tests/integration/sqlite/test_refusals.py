@@ -21,8 +21,6 @@ from coord_sqlite.place import Place, place_of
 from coord_sqlite.schema import APPLICATION_ID
 from tests.integration.sqlite.conftest import ROOT, Start
 
-pytestmark = pytest.mark.xdist_group("sqlite")
-
 MEMBER = MemberRecord(name="m", incarnation="1")
 Picture = dict[str, tuple[int, bytes]]
 

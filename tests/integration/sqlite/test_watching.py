@@ -15,8 +15,6 @@ from coord_sqlite import SqliteStore
 from coord_sqlite.bell import Bell
 from tests.integration.sqlite.conftest import Start
 
-pytestmark = pytest.mark.xdist_group("sqlite")
-
 MEMBER = MemberRecord(name="m", incarnation="1")
 
 
