@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import rich_click as click
 
 from coord.cli.changes import Change
-from coord.cli.output import console, print_json
+from coord.cli.output import console, print_json, room, show
 from coord.cli.reading import Reading
 from coord.cli.shapes import status_shape
 from coord.cli.summary import summarised
@@ -84,7 +84,7 @@ class PlainLines:
             from coord.cli.render import group_view
 
             self._first = False
-            console().print(group_view(summarised(look.reading), width=console().width))
+            show(group_view(summarised(look.reading), width=room()))
         for change in look.changes:
             click.echo(f"{_time_of_day()} {change.text}")
         sys.stdout.flush()

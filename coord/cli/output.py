@@ -22,19 +22,24 @@ from coord.cli.exits import ExitCode
 from coord.errors import CoordError, StoreError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 __all__ = [
     "console",
     "error_console",
+    "print_bug",
     "print_error",
     "print_failure",
     "print_json",
     "ready_streams",
+    "room",
+    "say",
+    "show",
 ]
 
 ERROR_SCHEMA = "coord.error/1"
-_WIDTH_OF_PIPES = 1000  # no reader of a pipe wants lines broken
+_WIDTH_OF_PIPES = 120
+_UNBROKEN = 4000
 
 
 def ready_streams() -> None:
@@ -43,6 +48,7 @@ def ready_streams() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     _made.cache_clear()
+    _wide.cache_clear()
 
 
 @cache
@@ -61,6 +67,13 @@ def _made(*, stderr: bool) -> Console:
     return _Console(stderr=stderr, highlight=False, width=width, emoji=False, markup=False)
 
 
+@cache
+def _wide() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False, emoji=False, markup=False, width=_UNBROKEN)
+
+
 def console() -> Console:
     """For results."""
     return _made(stderr=False)
@@ -69,6 +82,29 @@ def console() -> Console:
 def error_console() -> Console:
     """For errors, and for what is said while waiting."""
     return _made(stderr=True)
+
+
+def room() -> int:
+    """How many columns a line may have: the terminal's; in a pipe no line is broken."""
+    out = console()
+    return out.width if out.is_terminal or "COLUMNS" in os.environ else _UNBROKEN
+
+
+def show(what: RenderableType) -> None:
+    """Print a result: broken between words on a terminal, line for line into pipes."""
+    if room() != _UNBROKEN:
+        console().print(what)
+        return
+    with _wide().capture() as text:
+        _wide().print(what)
+    click.echo("\n".join(line.rstrip() for line in text.get().splitlines()))
+
+
+def say(text: str) -> None:
+    """Print sentences, as `show` does."""
+    from rich.text import Text
+
+    show(Text(text))
 
 
 def print_json(value: Mapping[str, object], *, lines: bool = False) -> None:

@@ -6,7 +6,7 @@ import rich_click as click
 
 from coord.cli.exits import ExitCode
 from coord.cli.options import store_command
-from coord.cli.output import console, print_json
+from coord.cli.output import print_json, room, show
 from coord.cli.reading import opened, read
 from coord.cli.shapes import status_shape
 from coord.cli.summary import summarised
@@ -30,6 +30,5 @@ def status(url: str, *, timeout_s: float, as_json: bool, check: bool) -> int:
     else:
         from coord.cli.render import group_view
 
-        out = console()
-        out.print(group_view(group, width=out.width))
+        show(group_view(group, width=room()))
     return ExitCode.NO if check and not group.all_led else ExitCode.OK

@@ -9,7 +9,7 @@ import rich_click as click
 
 from coord.cli.exits import ExitCode
 from coord.cli.options import store_command
-from coord.cli.output import console, print_json
+from coord.cli.output import print_json, show
 from coord.cli.reading import opened, read
 from coord.cli.shapes import why_shape
 from coord.cli.summary import ranges
@@ -45,9 +45,8 @@ def why(
     if as_json:
         print_json(why_shape(reading.view, reading.store, answer, shard))
     else:
-        out = console()
         for line in answer_lines(answer, shard):
-            out.print(line)
+            show(line)
     return ExitCode.NO if check and not answer.led else ExitCode.OK
 
 
@@ -56,7 +55,7 @@ def answer_lines(answer: Explanation, shard: int | None) -> Iterator[RenderableT
     from rich.text import Text
 
     record = answer.record
-    title = Text(answer.role, "bold")
+    title = Text.assemble((answer.role, "bold"))
     if record is not None:
         what = f"shard {shard} of " if shard is not None else ""
         title.append(f"  {what}{shape_text(record.shape)}, generation {record.generation}", "")

@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from coord.core.assignment import Plan, candidates, plan
 from coord.core.facts import bars, declared_otherwise, holders, overdue_keys
-from coord.core.wording import duration_text, ending_text, listed, shape_text
+from coord.core.wording import duration_text, ending_text, held_text, listed, shape_text
 from coord.model import Beacon, Claim, ClaimKey, LiveMember, RoleRecord, View
 
 __all__ = [
@@ -159,12 +159,6 @@ def _scene(
 # --- about a role ----------------------------------------------------------------------------
 
 
-def _held_text(held: Mapping[str, list[ClaimKey]]) -> str:
-    if not held:
-        return "no claim is held any more"
-    return "still held: " + listed(f"{len(keys)} by {name}" for name, keys in held.items())
-
-
 def _unknown_role(view: View, role: str) -> Reason:
     known = listed(sorted(view.roles)) if view.roles else "none"
     return Reason(
@@ -179,7 +173,7 @@ def _about_role(view: View, record: RoleRecord) -> Iterator[Reason]:
     if record.paused:
         yield Reason(
             Code.PAUSED,
-            f"the role is paused: nobody may lead it; {_held_text(held)}",
+            f"the role is paused: nobody may lead it; {held_text(held)}",
             f"`coord resume URL {name}` lets it be led again.",
         )
     if record.pending is not None:
@@ -187,7 +181,7 @@ def _about_role(view: View, record: RoleRecord) -> Iterator[Reason]:
             Code.RESHAPING,
             f"the role is being reshaped from {shape_text(record.shape)} to "
             f"{shape_text(record.pending)}: nobody claims until generation {record.generation} "
-            f"is free; {_held_text(held)}",
+            f"is free; {held_text(held)}",
         )
     serving = [m for m in view.members.values() if name in m.record.roles]
     if not view.members:

@@ -5,11 +5,11 @@ Owns the words for durations, shapes and endings. Knows no view and decides noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sized
 
 from coord.model import Ending, EndingKind, Shape
 
-__all__ = ["duration_text", "ending_text", "listed", "shape_text"]
+__all__ = ["duration_text", "ending_text", "held_text", "listed", "shape_text"]
 
 _UNITS_S = (("d", 86400), ("h", 3600), ("m", 60))
 _ENDED = {
@@ -52,3 +52,10 @@ def listed(names: Iterable[str]) -> str:
     """Names in a sentence: "a, b and c". There must be one."""
     *most, last = list(names)
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def held_text(held: Mapping[str, Sized]) -> str:
+    """How many claims each member still holds."""
+    if not held:
+        return "no claim is held any more"
+    return "still held: " + listed(f"{len(claims)} by {name}" for name, claims in held.items())
