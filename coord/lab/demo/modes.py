@@ -1,0 +1,97 @@
+"""The three ways of leading that the demo compares, and the timings it runs them with.
+
+Owns these choices and nothing else. All durations in seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coord.config import Role
+from coord.lab.demo.app import PARTITIONS
+
+__all__ = [
+    "ARCHIVE_S",
+    "BATCH",
+    "FAULTS",
+    "FEED_S",
+    "MEMBERS",
+    "MODES",
+    "PROGRESS_TIMEOUT_S",
+    "REST_S",
+    "Mode",
+    "mode_named",
+]
+
+MEMBERS = ("worker-1", "worker-2", "worker-3", "worker-4")
+FAULTS = ("kill", "pause", "wedge")
+
+PROGRESS_TIMEOUT_S = 1.0
+_BAR_S = 3.0
+
+ARCHIVE_S = 0.08
+"""How long an act takes between its decision and its deletions: the window for a stale act."""
+REST_S = 0.01
+"""How long a leader rests between two acts: it is inside the window for most of its time."""
+FEED_S = 0.08
+"""How often one row of every partition expires: a leader finds work whenever it looks."""
+BATCH = 60
+"""How many rows one act takes at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mode:
+    """One way of leading. `headline` says what it is; what it costs, the run must show."""
+
+    name: str
+    shards: int
+    seats: int
+    headline: str
+
+    @property
+    def role(self) -> Role:
+        """The role that every worker of this mode serves; each mode has one of its own name.
+
+        A bar of a few seconds is short for production: it lets a short run show that a wedged
+        worker gets its share again once it is mended.
+        """
+        return Role(
+            f"reaper-{self.name}",
+            shards=self.shards,
+            seats=self.seats,
+            progress_timeout_s=PROGRESS_TIMEOUT_S,
+            bar_s=_BAR_S,
+            rest_s=0.5,
+        )
+
+    @property
+    def claims(self) -> int:
+        """How many claims there are to hold."""
+        return self.shards * self.seats
+
+
+MODES = (
+    Mode(
+        name="single",
+        shards=1,
+        seats=1,
+        headline=f"one leader deletes from all {PARTITIONS} partitions",
+    ),
+    Mode(
+        name="localized",
+        shards=PARTITIONS,
+        seats=1,
+        headline=f"{PARTITIONS} shards, a leader for each partition",
+    ),
+    Mode(
+        name="co-leaders",
+        shards=1,
+        seats=3,
+        headline=f"three leaders, each deletes from all {PARTITIONS} partitions",
+    ),
+)
+
+
+def mode_named(name: str) -> Mode:
+    """The mode of that name; raises KeyError."""
+    return {mode.name: mode for mode in MODES}[name]

@@ -1,0 +1,153 @@
+"""The whole demo: mode after mode, fault after fault, and the report in the end.
+
+Owns the order of things. Computes no figure: `coord.lab.measure` does, from the event log alone;
+each mode has a log of its own.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from coord.clock import SYSTEM_CLOCK
+from coord.errors import CoordError
+from coord.lab.demo.modes import FAULTS, MEMBERS, MODES, Mode
+from coord.lab.demo.stage import Screen, Stage, boundless
+from coord.lab.demo.strike import strike
+from coord.lab.demo.summary import outcome
+from coord.lab.measure import (
+    Log,
+    Report,
+    RoundResult,
+    Settings,
+    Setup,
+    build_report,
+    checked_report,
+    load,
+    measure_rounds,
+    rounds_of,
+    timeline,
+)
+
+__all__ = ["DemoFailed", "Plan", "perform"]
+
+_STEADY_S = 20.0
+_QUIET_S = 0.3
+_QUIET_MAX_S = 1.0
+_CALM_S = (0.3, 0.8)
+_AFTER_S = 0.4  # less than what a worker waits for before it claims anything again
+_TAU_S = 0.4  # work is due all the time, and an act takes some 0.1 s
+_GRACE_S = 0.5
+
+
+class DemoFailed(CoordError):
+    """The demo could not be shown as it is meant to be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be shown. `work` and `events` are existing, empty directories."""
+
+    store: str
+    kind: str
+    ttl_s: float
+    seed: int
+    rounds: int
+    work: Path
+    events: Path
+    modes: Sequence[Mode] = MODES
+    faults: Sequence[str] = FAULTS
+
+
+def perform(plan: Plan, screen: Screen, interrupted: Callable[[], None]) -> Report:
+    """Show everything and return the report. `interrupted` is asked at every beat and may raise.
+
+    Raises DemoFailed if the fleet does not come to rest before a fault, WorkerFailed if a worker
+    ends by itself, and what `interrupted` raises. Whatever happens, no process is left behind.
+    """
+    dice = random.Random(plan.seed)
+    results: list[RoundResult] = []
+    for mode in plan.modes:
+        results += _mode(plan, mode, dice, screen, interrupted)
+    setup = Setup(
+        store=plan.kind,
+        ttl_s=plan.ttl_s,
+        seed=plan.seed,
+        members=len(MEMBERS),
+        shards=max(mode.shards for mode in plan.modes),
+        seats=max(mode.seats for mode in plan.modes),
+        rounds=plan.rounds,
+    )
+    return checked_report(build_report(setup, results))
+
+
+def _mode(
+    plan: Plan,
+    mode: Mode,
+    dice: random.Random,
+    screen: Screen,
+    interrupted: Callable[[], None],
+) -> list[RoundResult]:
+    work, events = plan.work / mode.name, plan.events / mode.name
+    work.mkdir()
+    events.mkdir()
+    screen.say(f"{mode.name}: {mode.headline}", style="bold")
+    with Stage(
+        mode,
+        store=plan.store,
+        ttl_s=plan.ttl_s,
+        work=work,
+        events=events,
+        screen=screen,
+        interrupted=interrupted,
+    ) as stage:
+        for number in range(1, plan.rounds + 1):
+            for fault in plan.faults:
+                _await_steady(stage)
+                _round(stage, number, fault, dice)
+                screen.say(outcome(_measured(stage.log(), plan.ttl_s)[-1]), style="cyan")
+                _complete(stage)
+        _await_steady(stage)
+        stage.drain()
+    return _measured(load(events), plan.ttl_s)
+
+
+def _round(stage: Stage, number: int, fault: str, dice: random.Random) -> None:
+    """Calm, struck, recovered, healed; until what a healed worker does first is done."""
+    stage.events.round(number, stage.mode.name, fault, "start")
+    stage.until(boundless, dice.uniform(*_CALM_S))
+    strike(stage, fault, dice)
+    stage.until(boundless, _AFTER_S)
+    stage.events.round(number, stage.mode.name, fault, "end")
+    stage.until(boundless, 0.0)
+
+
+def _complete(stage: Stage) -> None:
+    """Start whom a fault has killed. What moves because of that is no part of the round."""
+    for member in stage.fleet.missing():
+        stage.fleet.start(member)
+        stage.screen.say(f"{member} is started again")
+
+
+def _await_steady(stage: Stage) -> None:
+    """The hypothesis that every experiment begins and ends with."""
+    quiet_s = min(_QUIET_MAX_S, stage.ttl_s / 4) + _QUIET_S
+    bound_s = _STEADY_S + 3 * stage.ttl_s
+
+    def steady() -> bool:
+        return stage.scene.steady(SYSTEM_CLOCK.now(), quiet_s=quiet_s)
+
+    if not stage.until(steady, bound_s):
+        raise DemoFailed(
+            f"the fleet did not come to rest within {bound_s:g} s in mode {stage.mode.name}",
+            cure="Run it on a machine that is less busy, or with a longer --ttl.",
+        )
+
+
+def _measured(log: Log, ttl_s: float) -> list[RoundResult]:
+    """All rounds of one mode, from its log."""
+    line = timeline(log)
+    settings = Settings(tau_s=_TAU_S, aftermath_s=ttl_s, grace_s=_GRACE_S)
+    return measure_rounds(line, rounds_of(log), settings)

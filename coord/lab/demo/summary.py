@@ -1,0 +1,182 @@
+"""What a run says in the end: one table, and one line a mode about what it traded.
+
+Owns the wording. Every number, and every choice between two wordings, comes from the report of this
+very run; nothing is claimed that the figures do not show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.table import Table
+
+from coord.lab.measure import Report, RoundResult
+from coord.lab.measure.report import Run
+
+__all__ = ["legend", "notes", "outcome", "table", "trades"]
+
+_NOTHING_S = 0.05
+"""Shorter than this is not told as a standstill: a shard that changes hands in order takes it."""
+
+
+def table(report: Report) -> Table:
+    """Modes and faults with their figures; fits 80 columns."""
+    grid = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
+    for name in ("mode", "fault"):
+        grid.add_column(name, no_wrap=True)
+    names = ("gap", "split", "faux", "failover", "stale acts", "blast", "twice", "missed")
+    for name in (*names, "requests"):
+        grid.add_column(name, justify="right", no_wrap=True)
+    previous = ""
+    for run in report["runs"]:
+        if previous not in ("", run["mode"]):
+            grid.add_section()
+        grid.add_row("" if run["mode"] == previous else run["mode"], run["fault"], *_cells(run))
+        previous = run["mode"]
+    return grid
+
+
+def _cells(run: Run) -> Iterable[str]:
+    stale = run["stale_acts"]
+    yield _seconds(run["gap_s"]["worst"])
+    yield _seconds(run["split_s"]["worst"])
+    yield _seconds(run["faux_s"]["worst"])
+    total = run["failover_s"]["total"]["mean"]
+    yield "–" if total is None else _seconds(total)
+    yield f"{stale['attempted']}/{stale['accepted']}/{stale['accepted_unfenced']}"
+    yield f"{run['blast_radius']:.0%}"
+    yield f"{run['duplicates']}"
+    yield f"{run['missed']}"
+    yield f"{run['store_requests_per_member_s']:.1f}"
+
+
+def _seconds(value: float) -> str:
+    return "0" if value == 0 else f"{value:.2f}"
+
+
+def outcome(result: RoundResult) -> str:
+    """One round in one line, as soon as it is over."""
+    totals = [failover.total_s for failover in result.failovers]
+    parts = [f"{result.round.mode}, {result.round.fault}:"]
+    if totals:
+        parts.append(f"a successor acted after {max(totals):.2f} s;")
+    parts.append(f"gap {max(result.gap_s):.2f} s, faux {max(result.faux_s):.2f} s,")
+    parts.append(f"{result.blast_radius:.0%} of the shards hit;")
+    stale = result.stale_acts
+    parts.append(f"stale acts: fenced {stale.accepted}, unfenced {stale.accepted_unfenced}")
+    return " ".join(parts)
+
+
+def trades(report: Report) -> list[tuple[str, str]]:
+    """For each mode, what this run shows that it traded: (mode, sentence)."""
+    by_mode: dict[str, list[Run]] = {}
+    for run in report["runs"]:
+        by_mode.setdefault(run["mode"], []).append(run)
+    baseline = next(iter(by_mode.values()))
+    return [(mode, _trade(runs, baseline)) for mode, runs in by_mode.items()]
+
+
+def _trade(runs: Sequence[Run], baseline: Sequence[Run]) -> str:
+    return " ".join([_standstill(runs), _twice(runs), _cost(runs, baseline)])
+
+
+def _idle_s(run: Run) -> float:
+    """The longest that a shard was without a leader, or with one that did nothing."""
+    return max(run["gap_s"]["worst"], run["faux_s"]["worst"])
+
+
+def _standstill(runs: Sequence[Run]) -> str:
+    worst = max(runs, key=_idle_s)
+    idle = _idle_s(worst)
+    if idle < _NOTHING_S:
+        return "No fault left any work without somebody to do it."
+    return f"{_reach(runs)}; the worst of it stood still for {idle:.2f} s ({worst['fault']})."
+
+
+def _reach(runs: Sequence[Run]) -> str:
+    blasts = [run["blast_radius"] for run in runs]
+    if min(blasts) >= 1:
+        return "Every fault stopped all of the work"
+    if max(blasts) >= 1:
+        hit = [run["fault"] for run in runs if run["blast_radius"] >= 1]
+        return f"All of the work stopped with {' and '.join(hit)}"
+    return f"A fault stopped {_range(blasts)} of the work, and the rest went on"
+
+
+def _range(shares: Sequence[float]) -> str:
+    low, high = f"{min(shares):.0%}", f"{max(shares):.0%}"
+    return high if low == high else f"{low} to {high}"
+
+
+def _twice(runs: Sequence[Run]) -> str:
+    count = sum(run["duplicates"] for run in runs)
+    missed = sum(run["missed"] for run in runs)
+    lost = f" {_times(missed, 'row')} stayed undone." if missed else ""
+    if not count:
+        return f"No row was handled twice.{lost}"
+    return f"The price: {_times(count, 'time')} a row was handled that had been done.{lost}"
+
+
+def _cost(runs: Sequence[Run], baseline: Sequence[Run]) -> str:
+    rate, usual = _rate(runs), _rate(baseline)
+    text = f"{rate:.1f} store requests a second and worker"
+    if runs is baseline or usual <= 0:
+        return f"{text}."
+    return f"{text}, {rate / usual:.1f} × those of {baseline[0]['mode']}."
+
+
+def _rate(runs: Sequence[Run]) -> float:
+    return sum(run["store_requests_per_member_s"] for run in runs) / len(runs)
+
+
+def _times(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def notes(report: Report) -> list[str]:
+    """What the table does not say by itself: detection, and what the fence was worth."""
+    found = [_detection(report, fault) for fault in ("kill", "pause", "wedge")]
+    return [note for note in (*found, _fence(report)) if note]
+
+
+def _detection(report: Report, fault: str) -> str:
+    detects = [
+        run["failover_s"]["detect"]["mean"] for run in report["runs"] if run["fault"] == fault
+    ]
+    known = [seconds for seconds in detects if seconds is not None]
+    if not known:
+        return ""
+    mean, ttl = sum(known) / len(known), report["ttl_s"]
+    text = f"{fault}: found out after {mean:.2f} s on average"
+    if fault == "wedge":
+        return f"{text}; the lease was renewed all the time, only the missing progress told."
+    if mean < ttl / 2:
+        return (
+            f"{text}, long before the ttl of {ttl:g} s: on one machine the death of a process can "
+            "be proven, and its session is evicted at once."
+        )
+    return f"{text}: a silent session is waited for, up to its ttl of {ttl:g} s."
+
+
+def _fence(report: Report) -> str:
+    stale = [run["stale_acts"] for run in report["runs"]]
+    attempted = sum(one["attempted"] for one in stale)
+    fenced = sum(one["accepted"] for one in stale)
+    unfenced = sum(one["accepted_unfenced"] for one in stale)
+    if not attempted:
+        return "stale acts: none was attempted in this run; more --rounds will show some."
+    return (
+        f"stale acts: leaders that had been replaced attempted {attempted}, at one table or the "
+        f"other; the fenced table took {fenced}, the unfenced table {unfenced}."
+    )
+
+
+def legend() -> str:
+    """What the columns mean."""
+    return (
+        "Seconds of the worst shard: gap nobody could act, split two could, faux one could and did "
+        "nothing. failover: to the successor's first act, mean. stale acts: attempted / taken by "
+        "the fenced / by the unfenced table. blast: shards hit. twice: effects beyond one a row. "
+        "missed: rows nobody deleted. requests: to the store, a second and worker."
+    )
