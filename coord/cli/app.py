@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, cast
 
 import rich_click as click
 from click.exceptions import Abort, ClickException, Exit, NoSuchOption
@@ -72,6 +72,19 @@ class CoordGroup(click.RichGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order of the table: looking comes before changing."""
         return list(self.commands)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table of exit codes, below the commands."""
+        from rich.panel import Panel
+        from rich.table import Table
+
+        table = Table.grid(padding=(0, 2, 0, 1))
+        table.add_column(justify="right", style="bold cyan")
+        table.add_column()
+        for code, meaning in MEANINGS.items():
+            table.add_row(f"{code:d}", meaning)
+        panel = Panel(table, title="Exit codes", title_align="left", border_style="dim")
+        cast("click.RichHelpFormatter", formatter).write(panel)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -151,12 +164,8 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-_EXITS = "\b\nExit codes:\n" + "\n".join(f"{code:5d}  {text}" for code, text in MEANINGS.items())
-
-
 @click.group(
     cls=CoordGroup,
-    epilog=_EXITS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
