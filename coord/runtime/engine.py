@@ -217,6 +217,14 @@ class Engine:
         """The heartbeat to be sent now."""
         return self._beats.popleft() if self._beats else None
 
+    def take_reports(self) -> list[c.Report]:
+        """What is to be told and was not yet; for when the control thread cannot tell it."""
+        with self._lock:
+            found = [command for command in self._local if isinstance(command, c.Report)]
+            rest = [command for command in self._local if not isinstance(command, c.Report)]
+            self._local = deque(rest)
+        return found
+
     def call(self, command: c.StoreCommand) -> e.Done | e.Failed:
         """Make one store call, without the lock, and tell of it."""
         event = self._effects.perform(command)

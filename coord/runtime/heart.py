@@ -72,8 +72,10 @@ class Heart:
         engine.hooks.trusted(engine.machine.member.keeper.lease.trusted_until_s)
 
     def _stand_in(self, now: float) -> None:
-        """The control thread is stuck: see to it that no work outlives the lease unnoticed."""
+        """The control thread is stuck: say so, and let no work outlive the lease unnoticed."""
         engine = self._engine
+        for report in engine.take_reports():
+            engine.hooks.report(report.kind, report.detail)
         if now >= engine.machine.member.keeper.lease.trusted_until_s:
             for term in engine.crew.terms():
                 engine.crew.overruns.add(term, now)

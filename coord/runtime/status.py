@@ -85,7 +85,7 @@ def status_of(engine: Engine, *, member: str, group: str) -> Status:
         group=group,
         store=machine.member.guarantees.kind,
         phase=machine.phase.name.lower(),
-        session=lease.session or None,
+        session=machine.member.keeper.session,
         trusted_for_s=max(0.0, lease.trusted_until_s - engine.clock.now()),
         held=tuple(sorted(term.key for term in engine.crew.terms() if not term.told_over)),
         members=tuple(sorted(other.record.name for other in live)),
