@@ -66,7 +66,8 @@ class Group:
 def run(*arguments: object) -> Result:
     """Run `coord` with these arguments, in this process."""
     words = [str(argument) for argument in arguments]
-    return CliRunner().invoke(cli, words, prog_name="coord")
+    env = dict.fromkeys(("COLUMNS", "NO_COLOR", "FORCE_COLOR"))
+    return CliRunner(env=env).invoke(cli, words, prog_name="coord")
 
 
 def answer(*arguments: object, code: int = 0) -> dict[str, Any]:

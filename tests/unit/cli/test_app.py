@@ -43,7 +43,7 @@ def _python(program: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[
         errors="replace",
         timeout=60,
         check=False,
-        env={**os.environ, **env},
+        env={name: os.environ[name] for name in os.environ.keys() - {"COLUMNS"}} | env,
     )
 
 
