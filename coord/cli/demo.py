@@ -16,17 +16,17 @@ from types import FrameType
 import rich_click as click
 from click.exceptions import Exit
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from coord.cli.output import console, error_console, print_json
-from coord.config import Timing, parse_duration_s
+from coord.config import parse_duration_s
 from coord.errors import ConfigError
 from coord.lab.demo.run import Plan, perform
 from coord.lab.demo.summary import legend, notes, table, trades
 from coord.lab.demo.view import Display
 from coord.lab.measure import Report
-from coord.registry import known_schemes, open_store
+from coord.registry import known_schemes
+from coord.runtime import Coordinator
 
 __all__ = ["demo"]
 
@@ -34,6 +34,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SIGNALLED = 128
 _OWN = "sqlite"  # the store that needs no server: the demo makes one for itself
 _ROUNDS_MAX = 1000
+_TTL_MIN_S, _TTL_MAX_S = 0.5, 60.0
 
 
 class Interrupted(Exception):
@@ -70,10 +71,9 @@ def demo(
     leaders are killed, stopped and wedged. It takes about a minute a round. In the end a table says
     what each fault cost in each mode.
     """
-    ttl_s = parse_duration_s(ttl)
-    Timing.of(ttl_s)
+    ttl_s = _ttl_s(ttl)
     with _signals_as_flag() as interrupted, _scratch() as work:
-        url = _store_url(store, work)
+        url = _store_url(store, work, ttl_s)
         plan = Plan(
             store=url,
             kind=url.partition("://")[0],
@@ -125,8 +125,18 @@ def _scratch() -> Iterator[Path]:
         yield Path(path)
 
 
-def _store_url(store: str, work: Path) -> str:
-    """The URL for `--store`, after making sure that such a store can be opened."""
+def _ttl_s(text: str) -> float:
+    ttl_s = parse_duration_s(text)
+    if not _TTL_MIN_S <= ttl_s <= _TTL_MAX_S:
+        raise ConfigError(
+            f"the demo cannot be shown with a ttl of {ttl_s:g} s",
+            cure=f"Choose one of {_TTL_MIN_S:g} to {_TTL_MAX_S:g} s: pauses last twice as long.",
+        )
+    return ttl_s
+
+
+def _store_url(store: str, work: Path, ttl_s: float) -> str:
+    """The URL for `--store`, after making sure that one can be a member there."""
     kind, is_url, _ = store.partition("://")
     if kind not in known_schemes():
         raise ConfigError(
@@ -142,9 +152,10 @@ def _store_url(store: str, work: Path) -> str:
             f"--store {kind} does not say where that store is",
             cure=f"Give its URL, with a group of its own: --store {kind}://…",
         )
-    url = store if is_url else f"{_OWN}:///{work / 'coord.db'}?group=demo"
-    open_store(url).store.close()
-    return url
+    if not is_url:
+        return f"{_OWN}:///{work / 'coord.db'}?group=demo"
+    with Coordinator(store, member="demo", ttl_s=ttl_s):  # to be told here if it cannot be done
+        return store
 
 
 def _empty(directory: Path) -> Path:
@@ -170,10 +181,8 @@ def _print_summary(out: Console, report: Report, events: Path | None) -> None:
     out.print()
     out.print(Text(legend(), "dim"))
     out.print()
-    lines = Table.grid(padding=(0, 2))
     for name, text in trades(report):
-        lines.add_row(Text(name, "bold"), text)
-    out.print(lines)
+        out.print(Text.assemble((f"{name}: ", "bold"), text))
     out.print()
     for note in notes(report):
         out.print(note)

@@ -24,7 +24,7 @@ __all__ = ["Fleet", "WorkerFailed"]
 _STOP_S = 5.0
 _KILL_S = 5.0
 _POLL_S = 0.01
-_TAIL_LINES = 12
+_TAIL_LINES = 20
 
 
 class WorkerFailed(CoordError):
@@ -98,8 +98,8 @@ class Fleet:
             code = process.poll()
             if code is not None:
                 raise WorkerFailed(
-                    f"{member} ended with exit code {code}:\n{self._last_words(member)}",
-                    cure="If the text does not name the cause, please report it.",
+                    f"{member} ended by itself, with exit code {code}: {self._last_words(member)}",
+                    cure="If that does not name the cause, please report it.",
                 )
 
     def close(self) -> None:
@@ -122,4 +122,6 @@ class Fleet:
 
     def _last_words(self, member: str) -> str:
         lines = self._log_of(member).read_text(errors="replace").splitlines()
-        return "\n".join(lines[-_TAIL_LINES:]) or "(it said nothing)"
+        if any(line.startswith("Traceback") for line in lines):
+            return "\n".join(lines[-_TAIL_LINES:])
+        return lines[-1] if lines else "it said nothing"

@@ -12,6 +12,7 @@ from coord.lab.demo.app import PARTITIONS
 
 __all__ = [
     "ARCHIVE_S",
+    "BAR_S",
     "BATCH",
     "FAULTS",
     "FEED_S",
@@ -19,6 +20,7 @@ __all__ = [
     "MODES",
     "PROGRESS_TIMEOUT_S",
     "REST_S",
+    "TAU_S",
     "Mode",
     "mode_named",
 ]
@@ -27,16 +29,20 @@ MEMBERS = ("worker-1", "worker-2", "worker-3", "worker-4")
 FAULTS = ("kill", "pause", "wedge")
 
 PROGRESS_TIMEOUT_S = 1.0
-_BAR_S = 3.0
+BAR_S = 3.0
+"""How long a worker that wedged is barred from what it led then. Short for production: it lets a
+short run show that a mended worker gets its share again."""
 
-ARCHIVE_S = 0.08
-"""How long an act takes between its decision and its deletions: the window for a stale act."""
-REST_S = 0.01
-"""How long a leader rests between two acts: it is inside the window for most of its time."""
+ARCHIVE_S = 0.1
+"""How long an act takes between its check and its deletions: the window for a stale act."""
+REST_S = 0.005
+"""How long a leader rests between two acts. So it is inside the window for 9/10 of its time."""
 FEED_S = 0.08
 """How often one row of every partition expires: a leader finds work whenever it looks."""
 BATCH = 60
 """How many rows one act takes at most."""
+TAU_S = 0.4
+"""After how long without anything done, though work is due, a leader counts as faux."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,17 +56,13 @@ class Mode:
 
     @property
     def role(self) -> Role:
-        """The role that every worker of this mode serves; each mode has one of its own name.
-
-        A bar of a few seconds is short for production: it lets a short run show that a wedged
-        worker gets its share again once it is mended.
-        """
+        """The role that every worker of this mode serves; each mode has one of its own name."""
         return Role(
             f"reaper-{self.name}",
             shards=self.shards,
             seats=self.seats,
             progress_timeout_s=PROGRESS_TIMEOUT_S,
-            bar_s=_BAR_S,
+            bar_s=BAR_S,
             rest_s=0.5,
         )
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coord.clock import SYSTEM_CLOCK
+from coord.config import Timing
 from coord.errors import CoordError
-from coord.lab.demo.modes import FAULTS, MEMBERS, MODES, Mode
+from coord.lab.demo.modes import BAR_S, FAULTS, MEMBERS, MODES, TAU_S, Mode
 from coord.lab.demo.stage import Screen, Stage, boundless
 from coord.lab.demo.strike import strike
 from coord.lab.demo.summary import outcome
@@ -35,10 +36,8 @@ __all__ = ["DemoFailed", "Plan", "perform"]
 
 _STEADY_S = 20.0
 _QUIET_S = 0.3
-_QUIET_MAX_S = 1.0
 _CALM_S = (0.3, 0.8)
-_AFTER_S = 0.4  # less than what a worker waits for before it claims anything again
-_TAU_S = 0.4  # work is due all the time, and an act takes some 0.1 s
+_AFTER_S = 0.4
 _GRACE_S = 0.5
 
 
@@ -104,6 +103,8 @@ def _mode(
         interrupted=interrupted,
     ) as stage:
         for number in range(1, plan.rounds + 1):
+            if number > 1:
+                stage.until(boundless, BAR_S)  # bars of the last round shall not weigh on this one
             for fault in plan.faults:
                 _await_steady(stage)
                 _round(stage, number, fault, dice)
@@ -119,7 +120,8 @@ def _round(stage: Stage, number: int, fault: str, dice: random.Random) -> None:
     stage.events.round(number, stage.mode.name, fault, "start")
     stage.until(boundless, dice.uniform(*_CALM_S))
     strike(stage, fault, dice)
-    stage.until(boundless, _AFTER_S)
+    settle_s = Timing.of(stage.ttl_s).settle_s  # before that, who is healed claims nothing again
+    stage.until(boundless, min(_AFTER_S, 0.8 * settle_s))
     stage.events.round(number, stage.mode.name, fault, "end")
     stage.until(boundless, 0.0)
 
@@ -133,7 +135,7 @@ def _complete(stage: Stage) -> None:
 
 def _await_steady(stage: Stage) -> None:
     """The hypothesis that every experiment begins and ends with."""
-    quiet_s = min(_QUIET_MAX_S, stage.ttl_s / 4) + _QUIET_S
+    quiet_s = Timing.of(stage.ttl_s).settle_s + _QUIET_S
     bound_s = _STEADY_S + 3 * stage.ttl_s
 
     def steady() -> bool:
@@ -149,5 +151,5 @@ def _await_steady(stage: Stage) -> None:
 def _measured(log: Log, ttl_s: float) -> list[RoundResult]:
     """All rounds of one mode, from its log."""
     line = timeline(log)
-    settings = Settings(tau_s=_TAU_S, aftermath_s=ttl_s, grace_s=_GRACE_S)
+    settings = Settings(tau_s=TAU_S, aftermath_s=ttl_s, grace_s=_GRACE_S)
     return measure_rounds(line, rounds_of(log), settings)

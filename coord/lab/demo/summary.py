@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from rich import box
 from rich.table import Table
 
+from coord.lab.demo.modes import ARCHIVE_S, REST_S, TAU_S
 from coord.lab.measure import Report, RoundResult
 from coord.lab.measure.report import Run
 
@@ -173,10 +174,14 @@ def _fence(report: Report) -> str:
 
 
 def legend() -> str:
-    """What the columns mean."""
+    """What the columns mean, and what a reader must know to judge them."""
     return (
-        "Seconds of the worst shard: gap nobody could act, split two could, faux one could and did "
-        "nothing. failover: to the successor's first act, mean. stale acts: attempted / taken by "
-        "the fenced / by the unfenced table. blast: shards hit. twice: effects beyond one a row. "
-        "missed: rows nobody deleted. requests: to the store, a second and worker."
+        "Seconds of the worst shard: gap, nobody could act; split, two could; faux, one could, "
+        f"work was due, and for more than {TAU_S:g} s it did nothing (counted from then on). "
+        "failover: from the fault to the successor's first act, mean. stale acts of replaced "
+        "leaders: attempted / taken by the fenced table / by the unfenced one; an act takes "
+        f"{ARCHIVE_S:g} s between check and deletion, the next begins {REST_S:g} s later, and no "
+        "fault strikes inside a database transaction. blast: shards with gap, split or faux. "
+        "twice: times that a row was handled again. missed: rows that nobody deleted. requests: "
+        "to the store, a second and worker."
     )

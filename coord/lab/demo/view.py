@@ -90,9 +90,12 @@ class Display:
 
     def say(self, text: str, *, style: str = "") -> None:
         """One line, with the time since the demo began."""
-        moment = f"{SYSTEM_CLOCK.now() - self._start_s:5.1f} s  "
+        moment = Text(f"{SYSTEM_CLOCK.now() - self._start_s:5.1f} s  ", "dim")
+        if self._live is None:
+            self._console.print(moment + Text(text, style), soft_wrap=True)
+            return
         line = Table.grid(padding=0)
-        line.add_row(Text(moment, style="dim"), Text(text, style=style))
+        line.add_row(moment, Text(text, style))
         self._console.print(line)
 
     # --- the picture -------------------------------------------------------------------------

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import argparse
 import sqlite3
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from coord import Coordinator, Fenced, LeadershipLost, SqlFence, Term
+from coord import CoordError, Coordinator, Fenced, LeadershipLost, SqlFence, Term
 from coord.clock import SYSTEM_CLOCK
 from coord.lab.chaos import Failpoint
 from coord.lab.demo import app
@@ -96,7 +97,7 @@ def _archive() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Join the group, serve the role, stay until SIGTERM."""
+    """Join the group, serve the role, stay until SIGTERM. Exits with 1 and a line if it cannot."""
     parser = argparse.ArgumentParser(description="One worker of coord's demo.")
     parser.add_argument("--store", required=True, help="URL of the store and group")
     parser.add_argument("--member", required=True, help="name of this worker")
@@ -106,10 +107,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--parent", required=True, type=int, help="process to end with")
     options = parser.parse_args(arguments)
     end_with(options.parent)
-    with Coordinator(options.store, member=options.member, ttl_s=options.ttl_s) as fleet:
-        reaper = Reaper(options.database, options.member, fleet.events)
-        fleet.serve(mode_named(options.mode).role, reaper.work)
-        fleet.run()
+    try:
+        with Coordinator(options.store, member=options.member, ttl_s=options.ttl_s) as fleet:
+            reaper = Reaper(options.database, options.member, fleet.events)
+            fleet.serve(mode_named(options.mode).role, reaper.work)
+            fleet.run()
+    except CoordError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":
