@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 
 from coord.config import Role
@@ -142,7 +142,11 @@ class Cancelling(Relay):
 
 
 class AsyncServing(Cancelling):
-    """A coroutine a term."""
+    """A coroutine a term.
+
+    A task of its own notices when the loop is being shut down, which cancels all tasks: terms that
+    come after that would find nobody.
+    """
 
     def __init__(
         self, engine: Engine, role: Role, work: Callable[[AsyncTerm], Awaitable[object]]
@@ -150,16 +154,32 @@ class AsyncServing(Cancelling):
         super().__init__(engine, role)
         self._work = work
         self._tasks: set[asyncio.Task[None]] = set()
+        self._served = asyncio.Event()
+        self._staying = False
+
+    def _start(self, work: Coroutine[None, None, None], name: str) -> Callable[[], bool]:
+        task = self.loop.create_task(work, name=name)
+        self._tasks.add(task)  # the loop itself keeps no strong reference
+        task.add_done_callback(self._tasks.discard)
+        return task.cancel
+
+    async def _stay(self) -> None:
+        try:
+            await self._served.wait()
+        finally:
+            self.closed = True
+            self.engine.unbind(self)
+
+    def on_over(self) -> None:
+        """Nothing more to wait for."""
+        self._served.set()
 
     def on_begun(self, term: AsyncTerm) -> None:
         """Start its task."""
-        task = self.loop.create_task(self._run(term), name=f"coord-{term.key}")
-        self._tasks.add(task)  # the loop itself keeps no strong reference
-        task.add_done_callback(self._ended)
-        self.cancel_with(term, task.cancel)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        if not self._staying:
+            self._staying = True
+            self._start(self._stay(), f"coord-{self.role.name}")
+        self.cancel_with(term, self._start(self._run(term), f"coord-{term.key}"))
 
     async def _run(self, term: AsyncTerm) -> None:
         kind: EndingKind | None = None
