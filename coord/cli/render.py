@@ -6,7 +6,7 @@ Colours only repeat what the words say.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group as Stack
 from rich.console import RenderableType
@@ -24,7 +24,8 @@ _QUIET = "dim"
 _NAME = "bold"
 _LEADER = "cyan"
 _MEMBER_WIDTH = 24
-_SHARDS_WIDTH = 36
+_SHARDS_WIDTH = 36  # at 80 columns; what is wider goes there, up to a limit
+_SHARDS_WIDTH_MOST = 200
 
 
 def group_view(group: Group, *, width: int) -> RenderableType:
@@ -35,8 +36,9 @@ def group_view(group: Group, *, width: int) -> RenderableType:
     if group.roles:
         longest = max(len(row.leader or "nobody") for b in group.roles for row in b.rows)
         column = min(_MEMBER_WIDTH, longest)
+        room = _SHARDS_WIDTH + max(0, width - 80)
         for block in group.roles:
-            parts += _role(block, column, _SHARDS_WIDTH + max(0, width - 80))
+            parts += _role(block, column, min(room, _SHARDS_WIDTH_MOST))
     return Stack(*parts)
 
 
@@ -49,7 +51,7 @@ def _heading(group: Group) -> Text:
     )
     lacking = sum(block.seats - block.led for block in group.roles)
     if lacking:
-        text.append(f", {_count(lacking, 'seat')} without a leader", _BAD)
+        text.append(", ").append(f"{_count(lacking, 'seat')} without a leader", _BAD)
     elif group.roles:
         text.append(", all led")
     if not group.members:
@@ -57,23 +59,27 @@ def _heading(group: Group) -> Text:
     return text
 
 
-def _members(lines: Iterable[MemberLine]) -> Table:
+def _members(lines: Sequence[MemberLine]) -> Table:
+    limited = any(line.member.record.max_shards is not None for line in lines)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=_QUIET)
     table.add_column("MEMBER", style=_LEADER, max_width=_MEMBER_WIDTH, overflow="fold")
     table.add_column("ZONE", max_width=14, overflow="fold")
     table.add_column("WEIGHT", justify="right", no_wrap=True)
     table.add_column("HELD", justify="right", no_wrap=True)
+    if limited:
+        table.add_column("MAX", justify="right", no_wrap=True)
     table.add_column("TTL", justify="right", no_wrap=True)
     table.add_column("PROCESS", style=_QUIET, max_width=20, overflow="ellipsis", no_wrap=True)
     table.add_column("", style=_WARN, overflow="fold")
     for line in lines:
         member, record = line.member, line.member.record
-        limit = f" of {record.max_shards} a role" if record.max_shards is not None else ""
+        most = "-" if record.max_shards is None else f"{record.max_shards}"
         table.add_row(
             record.name,
             record.zone or "-",
             f"{record.weight:g}",
-            f"{line.held}{limit}",
+            f"{line.held}",
+            *([most] if limited else []),
             duration_text(member.ttl_s),
             f"{record.pid}@{record.host}" if record.pid else "-",
             ", ".join(line.marks),
@@ -87,9 +93,8 @@ def _role(block: RoleBlock, column: int, shards_width: int) -> Iterator[Renderab
         (record.name, _NAME), (f"  {shape_text(record.shape)}, generation {record.generation}", "")
     )
     if block.seats > 1:
-        title.append(
-            f", {block.led} of {block.seats} led", "" if block.led == block.seats else _BAD
-        )
+        led = f"{block.led} of {block.seats} led"
+        title.append(", ").append(led, "" if block.led == block.seats else _BAD)
     if record.preferred:
         title.append(f", prefers {', '.join(record.preferred)}", _QUIET)
     for mark in block.marks:

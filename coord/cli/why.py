@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["why"]
 
 _SHARDS_WIDTH = 48
+_IN_THE_TITLE = frozenset({Code.HELD})
 _OWN_TO_A_SEAT = frozenset({Code.HELD, Code.LAST_HOLDER})
 
 
@@ -63,10 +64,8 @@ def answer_lines(answer: Explanation, shard: int | None) -> Iterator[RenderableT
     yield from (_bullet(reason, 2) for reason in answer.reasons)
     for story in _stories(answer):
         yield _story_title(story, single=answer.record is not None and len(answer.seats) == 1)
-        shown = story[0].reasons
-        if len(story) > 1:
-            shown = tuple(reason for reason in shown if reason.code not in _OWN_TO_A_SEAT)
-        yield from (_bullet(reason, 4) for reason in shown)
+        hidden = _OWN_TO_A_SEAT if len(story) > 1 else _IN_THE_TITLE
+        yield from (_bullet(r, 4) for r in story[0].reasons if r.code not in hidden)
 
 
 def _stories(answer: Explanation) -> list[list[SeatAnswer]]:

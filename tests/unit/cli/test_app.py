@@ -158,7 +158,7 @@ def test_an_interrupt_ends_in_130_without_a_word() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["stauts"], "there is no command 'stauts'; did you mean status?"),
+        (["statsu"], "there is no command 'statsu'; did you mean status?"),
         (["zzz"], "there is no command 'zzz'"),
         (["status"], "missing argument 'URL'"),
         (["status", "memory://", "--jsn"], "no such option '--jsn'. Did you mean '--json'?"),
