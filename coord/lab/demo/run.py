@@ -13,9 +13,8 @@ from pathlib import Path
 
 from coord.clock import SYSTEM_CLOCK
 from coord.config import Timing
-from coord.errors import CoordError
 from coord.lab.demo.modes import BAR_S, FAULTS, MEMBERS, MODES, TAU_S, Mode
-from coord.lab.demo.stage import Screen, Stage, boundless
+from coord.lab.demo.stage import BUSY, DemoFailed, Screen, Stage, boundless
 from coord.lab.demo.strike import strike
 from coord.lab.demo.summary import outcome
 from coord.lab.measure import (
@@ -32,17 +31,13 @@ from coord.lab.measure import (
     timeline,
 )
 
-__all__ = ["DemoFailed", "Plan", "perform"]
+__all__ = ["Plan", "perform"]
 
 _STEADY_S = 20.0
 _QUIET_S = 0.3
 _CALM_S = (0.3, 0.8)
 _AFTER_S = 0.4
 _GRACE_S = 0.5
-
-
-class DemoFailed(CoordError):
-    """The demo could not be shown as it is meant to be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +139,7 @@ def _await_steady(stage: Stage) -> None:
     if not stage.until(steady, bound_s):
         raise DemoFailed(
             f"the fleet did not come to rest within {bound_s:g} s in mode {stage.mode.name}",
-            cure="Run it on a machine that is less busy, or with a longer --ttl.",
+            cure=BUSY,
         )
 
 

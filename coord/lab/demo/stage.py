@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from coord.clock import SYSTEM_CLOCK
+from coord.errors import CoordError
 from coord.lab.chaos import FAILPOINTS_VARIABLE, Failpoint, Injector, Target
 from coord.lab.demo import app
 from coord.lab.demo.feed import Feed
@@ -25,11 +26,18 @@ from coord.lab.demo.scene import Scene
 from coord.lab.measure import Log
 from coord.telemetry import EVENTS_VARIABLE, EventLog
 
-__all__ = ["Screen", "Stage", "boundless"]
+__all__ = ["BUSY", "DemoFailed", "Screen", "Stage", "boundless"]
 
 _BEAT_S = 0.05
 _DRAIN_S = 5.0
 _INJECTOR = "injector"
+
+BUSY = "Run it on a machine that is less busy, or with a longer --ttl."
+"""The cure for a fleet that does not get along."""
+
+
+class DemoFailed(CoordError):
+    """The demo could not be shown as it is meant to be."""
 
 
 class Screen(Protocol):

@@ -16,13 +16,14 @@ from pathlib import Path
 from coord.clock import SYSTEM_CLOCK
 from coord.lab.chaos import Target
 from coord.lab.demo.modes import PROGRESS_TIMEOUT_S
-from coord.lab.demo.stage import Stage, boundless
+from coord.lab.demo.stage import BUSY, DemoFailed, Stage, boundless
 from coord.model import ClaimKey
 
 __all__ = ["strike"]
 
 _LOOK_S = 0.7
 """How long a fault that the fleet has recovered from stays in force, to be looked at."""
+_LEADER_S = 10.0
 _TRIES = 50
 _STOP_S = 5.0
 _POLL_S = 0.001
@@ -33,8 +34,10 @@ def strike(stage: Stage, fault: str, dice: random.Random) -> None:
     """Strike one of the present leaders, wait until others act for it, and heal what can be healed.
 
     Recovery is waited for within a bound; if it does not come, the figures will tell. Who was
-    killed stays dead: `Fleet.missing` tells.
+    killed stays dead: `Fleet.missing` tells. Raises DemoFailed if nobody leads.
     """
+    if not stage.until(lambda: bool(stage.scene.leaders()), _LEADER_S):
+        raise DemoFailed(f"nobody has led anything for {_LEADER_S:g} s", cure=BUSY)
     member = dice.choice(stage.scene.leaders())
     lost = dict(stage.scene.workers[member].leads)
     _SCRIPTS[fault](stage, member, lost)
