@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from coord.cli.output import error_console
+from coord.cli.signals import sigterm_interrupts
 from coord.clock import SYSTEM_CLOCK
 from coord.errors import Certainty, StoreConflict, StoreUnavailable, UsageError
 from coord.model import RoleRecord, View
@@ -128,5 +129,5 @@ def _telling() -> Iterator[Callable[[str], None]]:
     if not sys.stderr.isatty():
         yield lambda _text: None
         return
-    with error_console().status("waiting") as status:
+    with sigterm_interrupts(), error_console().status("waiting") as status:
         yield lambda text: status.update(f"waiting: {text}")

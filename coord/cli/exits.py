@@ -45,7 +45,7 @@ MEANINGS = {
     ExitCode.NOT_IN_TIME: "not reached within --wait, or others kept changing the same record",
     ExitCode.INTERNAL: "a fault of coord itself",
     ExitCode.OUTPUT: "the output could not be written",
-    ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
+    ExitCode.INTERRUPTED: "interrupted (Ctrl-C, or SIGTERM while waiting on a terminal)",
     ExitCode.PIPE_CLOSED: "the reader of the output went away",
 }
 

@@ -6,12 +6,11 @@ so that a wake which was lost costs no more. Ctrl-C and SIGTERM are the ordinary
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from collections.abc import Generator
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 
 import rich_click as click
 
@@ -19,6 +18,7 @@ from coord.cli.changes import Change, changes_between
 from coord.cli.displays import Display, JsonLines, Look, PlainLines, live_display
 from coord.cli.options import duration_option, store_command
 from coord.cli.reading import opened, read
+from coord.cli.signals import sigterm_interrupts
 from coord.clock import SYSTEM_CLOCK
 from coord.errors import StoreUnavailable
 from coord.spi import OpenedStore
@@ -42,7 +42,7 @@ def watch(url: str, *, timeout_s: float, as_json: bool, for_s: float | None) -> 
     """
     with (
         suppress(KeyboardInterrupt),
-        _ended_by_sigterm(),
+        sigterm_interrupts(),
         opened(url, timeout_s) as found,
         _display(as_json=as_json) as display,
         closing(looks(found, _INF if for_s is None else for_s)) as all_looks,
@@ -55,19 +55,6 @@ def _display(*, as_json: bool) -> AbstractContextManager[Display]:
     if as_json:
         return nullcontext(JsonLines())
     return live_display() if sys.stdout.isatty() else nullcontext(PlainLines())
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the loop as Ctrl-C does, so that the terminal is put right."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def looks(found: OpenedStore, for_s: float) -> Generator[Look]:

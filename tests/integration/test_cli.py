@@ -24,8 +24,6 @@ ROOT = Path(__file__).resolve().parents[2]
 COORD = str(Path(sys.executable).with_name("coord"))
 PATIENCE_S = 30.0
 
-pytestmark = pytest.mark.xdist_group("cli")
-
 
 def _environment(**more: str) -> dict[str, str]:
     """Ours, without what would change how output looks."""
@@ -279,6 +277,23 @@ def test_a_command_that_waits_ends_with_ctrl_c(pair: Fleet) -> None:
     for process in pair.members.values():
         process.send_signal(signal.SIGCONT)
     _until(lambda: pair.leaders("reaper") == [None])
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_waiting_shows_for_whom_and_gives_the_cursor_back(pair: Fleet, end: signal.Signals) -> None:
+    for process in pair.members.values():
+        process.send_signal(signal.SIGSTOP)
+    ours, theirs = pty.openpty()
+    env = _environment(TERM="xterm-256color", COLUMNS="100", LINES="40")
+    words = ("pause", pair.url, "reaper", "--wait", "1h")
+    pausing = pair.begin(*words, stdin=theirs, stdout=theirs, stderr=theirs, env=env)
+    os.close(theirs)
+    shown = _read_until(ours, b"waiting: still held: 1 by ")
+    assert b"\x1b[?25l" in shown, "the cursor is hidden"
+    pausing.send_signal(end)
+    _read_until(ours, b"\x1b[?25h")
+    assert pausing.wait(timeout=10) == 130
+    os.close(ours)
 
 
 def test_a_store_that_does_not_answer_ends_in_its_own_exit_code(pair: Fleet) -> None:
