@@ -45,6 +45,7 @@ class Interrupted(Exception):
 @click.option(
     "--store",
     default="sqlite",
+    show_default=True,
     metavar="KIND|URL",
     help="Where the workers are led from: `sqlite` (a file of its own), or the URL of a store.",
 )
@@ -52,10 +53,22 @@ class Interrupted(Exception):
     "--rounds",
     type=click.IntRange(1, _ROUNDS_MAX),
     default=1,
+    show_default=True,
     help="How often each fault strikes in each mode.",
 )
-@click.option("--ttl", default="2s", help="How long the fleet waits for a silent worker.")
-@click.option("--seed", type=int, default=1, help="Chooses whom the faults strike, and when.")
+@click.option(
+    "--ttl",
+    default="2s",
+    show_default=True,
+    help="How long the fleet waits for a silent worker: 0.5 to 60 s.",
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Draws whom the faults strike, and when.",
+)
 @click.option(
     "--events",
     type=click.Path(path_type=Path, file_okay=False),

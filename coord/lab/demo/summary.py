@@ -181,7 +181,7 @@ def legend() -> str:
         "failover: from the fault to the successor's first act, mean. stale acts of replaced "
         "leaders: attempted / taken by the fenced table / by the unfenced one; an act takes "
         f"{ARCHIVE_S:g} s between check and deletion, the next begins {REST_S:g} s later, and no "
-        "fault strikes inside a database transaction. blast: shards with gap, split or faux. "
+        "pause strikes inside a database transaction. blast: shards with gap, split or faux. "
         "twice: times that a row was handled again. missed: rows that nobody deleted. requests: "
         "to the store, a second and worker."
     )

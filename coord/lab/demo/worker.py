@@ -6,9 +6,9 @@ will strike it. The failpoint in the middle of an act is a gate in the road: wor
 it does not know why it does not get on, and nobody else in this process is told that it stands.
 
 The act is the classic one: check, read, take some time over it, write. A pause in the middle lets
-the check grow old, and no check in this process can help that. So the deletion goes through
-`SqlFence`, whose register refuses an old token; the same deletion in a second table goes without,
-to show what happens there.
+the check grow old. So the deletion goes through `SqlFence`, which checks anew and compares tokens
+inside the transaction of the deletion, where no pause can come between; the same deletion in a
+second table goes without, to show what happens there.
 """
 
 from __future__ import annotations
