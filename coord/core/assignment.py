@@ -29,7 +29,7 @@ from functools import lru_cache
 
 from coord.model import ClaimKey, LiveMember, RoleRecord, View
 
-__all__ = ["Plan", "candidates", "plan", "rank", "spread", "unable"]
+__all__ = ["Plan", "candidates", "holdings", "plan", "rank", "spread", "unable"]
 
 _MOST_MEMBERS = 4096
 
@@ -70,6 +70,19 @@ def candidates(view: View, record: RoleRecord) -> list[LiveMember]:
 def unable(members: Iterable[LiveMember]) -> frozenset[tuple[ClaimKey, str]]:
     """What members themselves say they cannot take, in the form of bars."""
     return frozenset((key, m.record.name) for m in members for key in m.record.stuck)
+
+
+def holdings(view: View, role: str) -> dict[str, int]:
+    """How many claims of a role each live session holds."""
+    memo_key = ("holdings", role)
+    found: dict[str, int] | None = view.memo.get(memo_key)
+    if found is None:
+        found = view.memo[memo_key] = {}
+        for session, claims in view.by_session.items():
+            count = sum(claim.key.role == role for claim in claims)
+            if count:
+                found[session] = count
+    return found
 
 
 def rank(members: int, position: int, key: ClaimKey) -> int:

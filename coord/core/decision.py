@@ -122,6 +122,8 @@ class Round:
     free: Mapping[ClaimKey, Free]
     crew_s: float
     """When the candidates last changed, as our views showed it."""
+    busy_s: Mapping[str, float]
+    """When each session was last seen to gain claims of this role."""
     absences: dict[ClaimKey, Absence]
     tenures: Tenures
     decision: Decision
@@ -217,7 +219,7 @@ class Round:
             if self.dealt.owner.get(key) == me.session:
                 continue
             wait_s = patience_s * (1 + rank(len(crew), place, key) / len(crew))
-            if self._due(self._expected_s(free) + wait_s) and self._request(key, free):
+            if self._due(self._expected_s(key, free) + wait_s) and self._request(key, free):
                 room -= 1
                 shards.add(key.shard)
                 self._note_absence(key)
@@ -232,11 +234,17 @@ class Round:
         wait_s = min(self.me.timing.ttl_s * 2 ** min(times, 30), self.role.bar_max_s)
         self.absences[key] = Absence(target, self.now + wait_s, times)
 
-    def _expected_s(self, free: Free) -> float:
-        """When the member that the plan names should have claimed: it may have to settle first."""
-        settle_s = self.me.timing.settle_s
-        patience_s = free.claimable_s + SETTLE_PATIENCE * settle_s
-        return min(max(free.claimable_s, self.crew_s + settle_s), patience_s)
+    def _expected_s(self, key: ClaimKey, free: Free) -> float:
+        """When the member that the plan names should have claimed.
+
+        It may have to settle first, and one that is seen to gain other claims is on its way:
+        thousands take a while, and taking them from under it would only have to be undone.
+        """
+        timing = self.me.timing
+        busy_s = self.busy_s.get(self.dealt.owner.get(key, ""), -_INF)
+        patience_s = SETTLE_PATIENCE * (timing.settle_s + timing.claim_timeout_s)
+        expected_s = max(free.claimable_s, self.crew_s + timing.settle_s, busy_s)
+        return min(expected_s, free.claimable_s + patience_s)
 
     def _request(self, key: ClaimKey, free: Free) -> bool:
         """Ask for one claim, unless the store's tokens have gone back behind what we have seen."""

@@ -24,7 +24,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from coord.config import Role
-from coord.core.assignment import Plan, candidates, plan
+from coord.core.assignment import Plan, candidates, holdings, plan
 from coord.core.decision import SETTLE_PATIENCE, Absence, Ask, Decision, Free, Round, Standing
 from coord.core.tenures import Tenures
 from coord.model import ClaimKey, RoleRecord, View
@@ -54,6 +54,8 @@ class Desk:
         self._bars: dict[tuple[ClaimKey, str], _Bar] = {}
         self._poison_s: dict[ClaimKey, float] = {}
         self._absences: dict[ClaimKey, Absence] = {}
+        self._counts: dict[str, int] = {}
+        self._busy_s: dict[str, float] = {}
         self._listed_s: float | None = None
         self._warm = False
         self._crew: frozenset[str] = frozenset()
@@ -80,6 +82,7 @@ class Desk:
         self._note_free(view, record, now)
         self._note_endings(view, now)
         self._note_takers(view, session)
+        self._note_busy(view, now)
         crew = frozenset(m.session for m in candidates(view, record)) if record else frozenset()
         if crew != self._crew:
             self._crew, self._crew_s = crew, now
@@ -134,6 +137,14 @@ class Desk:
             if claim is not None and claim.session not in (None, session):
                 del self._absences[key]
 
+    def _note_busy(self, view: View, now: float) -> None:
+        """Who holds more claims of this role than our last view showed."""
+        before = self._counts
+        self._counts = counts = holdings(view, self.role.name)
+        gained = {s: now for s, count in counts.items() if count > before.get(s, 0)}
+        kept = {s: at_s for s, at_s in self._busy_s.items() if s in counts}
+        self._busy_s = kept | gained
+
     def decide(self, me: Standing, tenures: Tenures, now: float) -> Decision:
         """What to do now; sets `wake_s` to when to ask again though nothing changed."""
         decision = Decision()
@@ -164,6 +175,7 @@ class Desk:
             poisoned=poisoned,
             free=self._free,
             crew_s=self._crew_s,
+            busy_s=self._busy_s,
             absences=self._absences,
             tenures=tenures,
             decision=decision,

@@ -20,6 +20,8 @@ __all__ = [
     "Done",
     "Event",
     "Failed",
+    "ManyBegan",
+    "ManyRested",
     "Pulse",
     "RoleDropped",
     "RoleServed",
@@ -113,6 +115,21 @@ class WorkRested(Event):
     """User code of a tenure entered `term.wait()`; `cycled` after having been outside of it."""
 
     number: int
+    cycled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ManyBegan(Event):
+    """As `WorkBegan`, of all tenures that one loop works for: one event, whatever they are."""
+
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ManyRested(Event):
+    """As `WorkRested`, of all tenures that one loop works for."""
+
+    numbers: tuple[int, ...]
     cycled: bool
 
 

@@ -62,6 +62,8 @@ class Machine:
             e.StopAsked: self._on_stop_asked,
             e.WorkBegan: self._on_work_began,
             e.WorkRested: self._on_work_rested,
+            e.ManyBegan: self._on_many_began,
+            e.ManyRested: self._on_many_rested,
             e.WorkProgressed: self._on_work_progressed,
             e.WorkEnded: self._on_work_ended,
         }
@@ -204,12 +206,23 @@ class Machine:
     # --- user code ---------------------------------------------------------------------------
 
     def _on_work_began(self, event: e.WorkBegan) -> bool:
-        self._work.began(event)
+        self._work.began(event.number, event.now, event.max_s)
         self.wake_s = min(self.wake_s, self._work.wake_s(event.now))
         return False
 
+    def _on_many_began(self, event: e.ManyBegan) -> bool:
+        for number in event.numbers:
+            self._work.began(number, event.now)
+        self.wake_s = min(self.wake_s, self._work.wake_s(event.now))
+        return False
+
+    def _on_many_rested(self, event: e.ManyRested) -> bool:
+        for number in event.numbers:
+            self._work.rested(number, event.now, cycled=event.cycled)
+        return False
+
     def _on_work_rested(self, event: e.WorkRested) -> bool:
-        self._work.rested(event)
+        self._work.rested(event.number, event.now, cycled=event.cycled)
         return False
 
     def _on_work_progressed(self, event: e.WorkProgressed) -> bool:

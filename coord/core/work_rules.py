@@ -35,29 +35,29 @@ class WorkRules:
         self._m = member
         self._claims = claims
 
-    def began(self, event: e.WorkBegan) -> None:
+    def began(self, number: int, now: float, max_s: float | None = None) -> None:
         """Code left `wait()`, or declared one longer step."""
-        tenancy = self._m.tenures.numbered(event.number)
+        tenancy = self._m.tenures.numbered(number)
         if tenancy is None or not tenancy.active:
             return
         debt = tenancy.debt
         if debt.timeout_s != _INF and not self._owes_stop(tenancy):
-            allowed = debt.timeout_s if event.max_s is None else event.max_s
-            self._m.debts.owe(debt, self._m.attended.reading(event.now) + allowed)
+            allowed = debt.timeout_s if max_s is None else max_s
+            self._m.debts.owe(debt, self._m.attended.reading(now) + allowed)
 
     @staticmethod
     def _owes_stop(tenancy: Tenancy) -> bool:
         """Code that was asked to stop owes that, and nothing else buys it more time."""
         return tenancy.phase is TenurePhase.STOPPING and tenancy.debt.due_s != _INF
 
-    def rested(self, event: e.WorkRested) -> None:
+    def rested(self, number: int, now: float, *, cycled: bool) -> None:
         """Code entered `wait()`. Coming back to it after working shows that it is not wedged."""
-        tenancy = self._m.tenures.numbered(event.number)
+        tenancy = self._m.tenures.numbered(number)
         if tenancy is None or tenancy.phase is not TenurePhase.LEADING:
             return
         self._m.debts.settle(tenancy.debt)
-        if event.cycled:
-            self._made_progress(tenancy, event.now)
+        if cycled:
+            self._made_progress(tenancy, now)
 
     def progressed(self, event: e.WorkProgressed) -> None:
         """Code got something done."""

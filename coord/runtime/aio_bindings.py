@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from coord.config import Role
 from coord.model import EndingKind
 from coord.runtime.aio_term import AsyncTerm, wait_until
-from coord.runtime.bindings import Binding, work_raised
+from coord.runtime.bindings import Binding, all_resting, all_working, gather_s, work_raised
 from coord.runtime.engine import Engine
 from coord.runtime.term import Term
 
@@ -288,6 +288,8 @@ class AsyncHeld(Relay):
         """Called when the loop has stopped working on the last set; None at the end."""
         self._end_asked()
         await self._changed.wait()
+        if not self.closed:
+            await asyncio.sleep(gather_s(len(self.terms)))
         if self.closed:
             return None
         self._changed.clear()
@@ -308,7 +310,7 @@ class AsyncHeld(Relay):
         """Let all terms of a set rest until the timeout, or until the set is not right any more."""
         now = self.engine.clock.now
         inner = [term.inner for term in terms]
-        self.engine.post(*(event for t in inner if (event := t.resting(now())) is not None))
+        self.engine.post(*all_resting(inner, now()))
         end = self.loop.time() + timeout_s
         nap_s = self.engine.machine.member.timing.heartbeat_s
         while not self._changed.is_set() and not any(t.stopping for t in inner[:1]):
@@ -316,5 +318,5 @@ class AsyncHeld(Relay):
             if left <= 0:
                 break
             await wait_until(self._changed, min(left, nap_s))
-        self.engine.post(*(t.working(now()) for t in inner))
+        self.engine.post(all_working(inner, now()))
         return not self._changed.is_set() and not any(t.stopping for t in inner[:1])

@@ -9,18 +9,33 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from coord.config import Role
+from coord.core import events as e
 from coord.errors import LeadershipLost
 from coord.model import EndingKind
+from coord.runtime.term import Term
 
 if TYPE_CHECKING:
     from coord.runtime.engine import Engine
-    from coord.runtime.term import Term
 
-__all__ = ["Binding", "Held", "HeldTerms", "Loop", "Serving", "outcome", "work_raised"]
+__all__ = [
+    "Binding",
+    "Held",
+    "HeldTerms",
+    "Loop",
+    "Serving",
+    "all_resting",
+    "all_working",
+    "gather_s",
+    "outcome",
+    "work_raised",
+]
+
+_GATHER_S = 2e-6  # a term: what a set costs its loop, in wall time
+_MOST_GATHER_S = 0.02
 
 
 class Binding:
@@ -165,6 +180,34 @@ class HeldTerms:
         return self._binding.rest(self._terms, timeout_s)
 
 
+def all_resting(terms: Iterable[Term], now: float) -> list[e.ManyRested]:
+    """The events of `Term.rest`, for all terms that one loop works for."""
+    numbers: dict[bool, list[int]] = {False: [], True: []}
+    for term in terms:
+        cycled = term.begin_rest()
+        if cycled is not None:
+            numbers[cycled].append(term.number)
+    return [e.ManyRested(now, tuple(found), cycled) for cycled, found in numbers.items() if found]
+
+
+def all_working(terms: Iterable[Term], now: float) -> e.ManyBegan:
+    """The event of `Term.work`, for all terms that one loop works for."""
+    numbers = []
+    for term in terms:
+        term.end_rest()
+        numbers.append(term.number)
+    return e.ManyBegan(now, tuple(numbers))
+
+
+def gather_s(terms: int) -> float:
+    """How long a set of so many terms waits for more changes before it is given out.
+
+    Each new set costs its loop something for every term in it; a member that is given thousands
+    in batches would spend more on that than on claiming them. Small sets do not wait.
+    """
+    return min(_MOST_GATHER_S, terms * _GATHER_S)
+
+
 class Held(Binding):
     """All terms of a role for one loop: `held()`."""
 
@@ -210,6 +253,8 @@ class Held(Binding):
         with self._changed:
             while not self._dirty and not self._over:
                 self._changed.wait(nap_s)
+            if not self._over:
+                self._changed.wait_for(lambda: self._over, gather_s(len(self._terms)))
             if self._over:
                 return None
             self._dirty = False
@@ -238,10 +283,9 @@ class Held(Binding):
     def rest(self, terms: tuple[Term, ...], timeout_s: float) -> bool:
         """Let all terms of a set rest until the timeout, or until the set is not right any more."""
         now = self.engine.clock.now
-        events = [event for term in terms if (event := term.resting(now())) is not None]
-        self.engine.post(*events)
+        self.engine.post(*all_resting(terms, now()))
         same = self._sleep(terms, now() + timeout_s)
-        self.engine.post(*(term.working(now()) for term in terms))
+        self.engine.post(all_working(terms, now()))
         return same
 
     def _sleep(self, terms: tuple[Term, ...], end_s: float) -> bool:

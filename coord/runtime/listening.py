@@ -27,14 +27,22 @@ class LogHooks(Hooks):
 
     def __init__(self, member: str, group: str) -> None:
         self._log = bound_logger("coord", member=member, group=group)
+        self._plain = logging.getLogger("coord")
+
+    @property
+    def _informs(self) -> bool:
+        """Whether informations are wanted at all: thousands of terms may come and go at once."""
+        return self._plain.isEnabledFor(logging.INFO)
 
     def term_began(self, key: ClaimKey, token: int, until_s: float, *, asked_s: float) -> None:
         """An information."""
-        self._log.info("leading", claim=str(key), token=token)
+        if self._informs:
+            self._log.info("leading", claim=str(key), token=token)
 
     def term_ended(self, key: ClaimKey, token: int, why: str) -> None:
         """An information."""
-        self._log.info("led", claim=str(key), token=token, why=why)
+        if self._informs:
+            self._log.info("led", claim=str(key), token=token, why=why)
 
     def failed_work(self, key: ClaimKey, text: str, error: BaseException) -> None:
         """An error with its traceback, unless the error is ours."""

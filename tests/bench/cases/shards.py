@@ -1,6 +1,7 @@
 """Seconds until one member holds all shards, until a second one holds half, and until all is free.
 
-Settling is set to nothing: it is a wait that users choose, not work.
+Settling is set to nothing: it is a wait that users choose, not work. What else is derived from
+it keeps its usual value.
 """
 
 import json
@@ -10,7 +11,7 @@ import time
 
 from coord import Coordinator, Role, Timing
 
-TIMING = Timing.of(10, settle_s=0.0)
+TIMING = Timing.of(10, settle_s=0.0, claim_timeout_s=1.0)
 
 
 class Holder(threading.Thread):

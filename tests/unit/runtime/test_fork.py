@@ -125,7 +125,7 @@ with Coordinator(URL, member="a", timing=QUICK) as fleet:
         inside, leave = threading.Event(), threading.Event()
 
         def hold():
-            with fleet.engine()._lock, term._stop._cond:
+            with fleet.engine()._lock:
                 inside.set()
                 leave.wait(20)
 
