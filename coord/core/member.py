@@ -83,6 +83,8 @@ class Member:
         self._record = record
         self._incarnation = record.incarnation
         self._openings = 0
+        self.proven_session = ""
+        """The session that our latest landed opening, as far as we know, has made."""
         self._said: tuple[object, ...] = ()
         self._saying = record
         self._out: list[Command] = []
@@ -119,12 +121,14 @@ class Member:
         self._openings += 1
         self._record = replace(self._record, incarnation=f"{self._incarnation}+{self._openings}")
 
-    def lay_ghost(self, incarnation: str) -> bool:
-        """Whether a session of this incarnation is ours; then the next opening will end it."""
-        ours = incarnation.partition("+")[0] == self._incarnation
-        if ours:
-            self._record = replace(self._record, incarnation=incarnation)
-        return ours
+    def is_ours(self, incarnation: str) -> bool:
+        """Whether a session of this incarnation was opened by us."""
+        return incarnation.partition("+")[0] == self._incarnation
+
+    def lay_ghost(self, session: str, incarnation: str) -> None:
+        """Open under this incarnation next: that ends its session."""
+        self.proven_session = session
+        self._record = replace(self._record, incarnation=incarnation)
 
     def emit(self, command: Command) -> None:
         """Add a command to what this step returns."""

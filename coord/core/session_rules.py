@@ -56,6 +56,7 @@ class SessionRules:
         """The store gave us a session, perhaps with another ttl than we asked for."""
         keeper = self._m.keeper
         keeper.requested = False
+        self._m.proven_session = opened.session
         if keeper.phase is not SessionPhase.OPENING:  # stopped meanwhile
             self._m.emit(c.CloseSession(opened.session))
             return
@@ -104,9 +105,12 @@ class SessionRules:
         """Whether the other session that carries our name still heartbeats.
 
         Two newer heartbeats prove it alive: one may have been on its way when its process died.
-        Stores that do not show heartbeats prove it by time: it outlived its ttl. A ghost of our
-        own, left by an opening whose answer was lost, proves that this opening has landed: so
-        we may open under its incarnation again, which ends it.
+        Stores that do not show heartbeats prove it by time: it outlived its ttl.
+
+        If it is ours, it is one of two. A ghost, left by an opening whose answer was lost, proves
+        that this opening has landed, so that we may open under its incarnation again, which ends
+        it. A session that we knew before proves nothing new: another opening of its incarnation
+        may still be on its way, and would end the session that we open; so it has to expire.
         """
         known, view = self._m.duplicate, self._m.reading.view
         keeper = self._m.keeper
@@ -115,8 +119,13 @@ class SessionRules:
         if known is None or view is None:
             return
         other = view.members.get(known.session)
-        if other is None or self._m.lay_ghost(other.record.incarnation):
+        if other is None:
             keeper.open_due_s = min(keeper.open_due_s, now)
+            return
+        if self._m.is_ours(other.record.incarnation):
+            if other.session != self._m.proven_session:
+                self._m.lay_ghost(other.session, other.record.incarnation)
+                keeper.open_due_s = min(keeper.open_due_s, now)
             return
         if known.first_seq is None:
             known.first_seq = other.seq

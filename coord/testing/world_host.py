@@ -1,0 +1,435 @@
+"""One host of a virtual world: a production machine, driven as the runtime drives it.
+
+Owns the two lanes (heartbeats; everything else, one store call at a time), the host's clock, its
+pauses, and the terms that run on it. Decides nothing about leadership. All events of all hosts
+pass through the world's queue; nothing here waits, draws lots of its own, or knows true time but
+through the world.
+
+The control lane does what `coord.runtime` does: a tick, then what the machine wants done here,
+then one store call; user code steps the machine at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from coord.core import commands as c
+from coord.core import events as e
+from coord.core.machine import Machine
+from coord.core.states import SessionPhase
+from coord.effects import Effects
+from coord.errors import Certainty, StoreUnavailable
+from coord.model import ClaimKey, MemberRecord
+from coord.spi import Proof
+from coord.testing.faults import Fate
+from coord.testing.world_link import Link
+from coord.testing.world_work import STEADY, Behaviour, Work
+
+if TYPE_CHECKING:
+    from coord.testing.world import World
+
+__all__ = ["Host", "HostClock", "TrueClock"]
+
+_INF = float("inf")
+_NEVER_NS = 1 << 62
+_NS = 1_000_000_000
+_STEPS_MAX = 20_000
+
+
+class TrueClock:
+    """The time of the world, counted in whole nanoseconds from 0."""
+
+    __slots__ = ("now_ns",)
+
+    def __init__(self) -> None:
+        self.now_ns = 0
+
+    def now(self) -> float:
+        """Seconds of true time."""
+        return self.now_ns * 1e-9
+
+
+class HostClock:
+    """A host's own clock: another start and another rate than true time."""
+
+    __slots__ = ("_origin_ns", "_origin_s", "_true", "rate")
+
+    def __init__(self, true: TrueClock, *, offset_s: float = 0.0, rate: float = 1.0) -> None:
+        self._true = true
+        self._origin_ns = true.now_ns
+        self._origin_s = true.now() + offset_s
+        self.rate = rate
+
+    def now(self) -> float:
+        """Seconds on this clock."""
+        return self._origin_s + (self._true.now_ns - self._origin_ns) * 1e-9 * self.rate
+
+    def when_ns(self, own_s: float) -> int:
+        """The first nanosecond of true time, not before now, at which this clock shows `own_s`."""
+        if own_s == _INF:
+            return _NEVER_NS
+        true = self._true
+        moment_ns = self._origin_ns + math.ceil((own_s - self._origin_s) / self.rate * 1e9)
+        if moment_ns <= true.now_ns:
+            return true.now_ns
+        while self._origin_s + (moment_ns - self._origin_ns) * 1e-9 * self.rate < own_s:
+            moment_ns += 1
+        return moment_ns
+
+
+class _Call:
+    """One request on its way."""
+
+    __slots__ = ("answered", "command", "event", "fate", "lane", "reply_ns", "sent_at_s")
+
+    def __init__(self, lane: _Lane, command: c.StoreCommand, fate: Fate, reply_ns: int) -> None:
+        self.lane = lane
+        self.command = command
+        self.fate = fate
+        self.reply_ns = reply_ns
+        self.sent_at_s = 0.0
+        self.answered = False
+        self.event: e.Done | e.Failed | None = None
+
+
+class _Lane:
+    """One thread that makes store calls, and when it means to wake."""
+
+    __slots__ = ("busy", "due_ns", "round")
+
+    def __init__(self, round_: Callable[[], None]) -> None:
+        self.busy = False
+        self.due_ns = _NEVER_NS
+        self.round = round_
+
+
+class Host:
+    """One process on one machine. Made by `World.add`."""
+
+    def __init__(
+        self, world: World, record: MemberRecord, *, clock: HostClock, shares_clock: bool
+    ) -> None:
+        self.world = world
+        self.name = record.name
+        self.clock = clock
+        self.link = Link()
+        self.works: dict[int, Work] = {}
+        self.behaviours: dict[str | ClaimKey, Behaviour] = {}
+        self.reports: Counter[str] = Counter()
+        self.failure: Exception | None = None
+        self.paused = False
+        self.stalled = False
+        self.dead = False
+        self.steps = 0
+        self._frozen: list[tuple[Callable[[Any], None], Any]] = []
+        self._queue: deque[c.StoreCommand] = deque()
+        self._beats: deque[c.Heartbeat] = deque()
+        self._local: deque[c.Command] = deque()
+        self._stop_wanted: bool | None = None
+        self._woken = False
+        self._control = _Lane(self._control_round)
+        self._heartbeat = _Lane(self._heartbeat_round)
+        self._second_ns = 0
+        self._steps_this_second = 0
+        self._timeout_ns = int(world.timing.rpc_timeout_s / clock.rate * _NS)
+        store = world.server.store() if shares_clock else world.server.store(clock=clock)
+        self._effects = Effects(store, world.group, clock)
+        self._watch = store.watch(world.group, self._change_seen)
+        self.machine = Machine(record, world.timing, store.guarantees, world.draw)
+
+    # --- what tests do -----------------------------------------------------------------------
+
+    @property
+    def up(self) -> bool:
+        """Whether its process runs now."""
+        return not (self.dead or self.paused)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether its member has ended in order, or given up."""
+        return self.machine.phase is SessionPhase.STOPPED
+
+    def start(self) -> None:
+        """Begin."""
+        self._step(e.Start(self.clock.now()))
+
+    def behaviour(self, key: ClaimKey) -> Behaviour:
+        """How code of this claim behaves here now."""
+        return self.behaviours.get(key) or self.behaviours.get(key.role) or STEADY
+
+    def stop(self, *, force: bool = False) -> None:
+        """Ask the member to end, as a signal handler would."""
+        self._stop_wanted = force
+        self._nudge_control()
+
+    def post(self, event: e.Event) -> None:
+        """Step the machine with what user code did."""
+        self._step(event)
+
+    def freeze(self) -> None:
+        """Stop the process; requests on their way go on."""
+        self.paused = True
+
+    def thaw(self) -> None:
+        """Let it go on. Its threads take up what they missed in any order."""
+        self.paused = self.stalled = False
+        frozen, self._frozen = self._frozen, []
+        self.world.shuffle(frozen)
+        for then, argument in frozen:
+            self.world.at(self.world.clock.now_ns, then, argument)
+
+    def kill(self) -> None:
+        """End the process at once. Requests on their way go on."""
+        self.dead = True
+        self._watch.close()
+        self.works.clear()
+
+    def unstick(self) -> None:
+        """Mend what wedged its code."""
+        for work in list(self.works.values()):
+            work.unstick()
+
+    # --- time --------------------------------------------------------------------------------
+
+    def after(self, delay_s: float, then: object) -> None:
+        """Do something of this host in `delay_s` of its own seconds."""
+        due_ns = self.world.clock.now_ns + math.ceil(delay_s / self.clock.rate * _NS)
+        self.world.at(due_ns, self._run, then)
+
+    def _run(self, then: Callable[[], None]) -> None:
+        if self.dead:
+            return
+        if self.paused:
+            self._frozen.append((self._run, then))
+            return
+        then()
+
+    # --- stepping ----------------------------------------------------------------------------
+
+    def _step(self, event: e.Event) -> None:
+        self._count_step()
+        self.steps += 1
+        for command in self.machine.step(event):
+            if type(command) is c.Heartbeat:
+                self._beats.append(command)
+            elif isinstance(command, c.StoreCommand):
+                self._queue.append(command)
+            else:
+                self._local.append(command)
+        if not self._control.busy:
+            self._plan_control()
+        if not self._heartbeat.busy:
+            self._plan(self._heartbeat, self.machine.pulse_s)
+
+    def _count_step(self) -> None:
+        """No machine may keep its host busy for nothing."""
+        second_ns = self.world.clock.now_ns // _NS
+        if second_ns != self._second_ns:
+            self._second_ns, self._steps_this_second = second_ns, 0
+        self._steps_this_second += 1
+        if self._steps_this_second > _STEPS_MAX:
+            raise RuntimeError(f"{self.name} spins: {_STEPS_MAX} steps within one second")
+
+    def _plan(self, lane: _Lane, when_s: float) -> None:
+        due_ns = self.clock.when_ns(when_s)
+        if due_ns < lane.due_ns:
+            lane.due_ns = due_ns
+            self.world.at(due_ns, self._timer, lane)
+
+    def _plan_control(self) -> None:
+        if self._local or self._queue or self._woken or self._stop_wanted is not None:
+            self._nudge_control()
+        else:
+            self._plan(self._control, self.machine.wake_s)
+
+    def _nudge_control(self) -> None:
+        now_ns = self.world.clock.now_ns
+        if not self._control.busy and now_ns < self._control.due_ns:
+            self._control.due_ns = now_ns
+            self.world.at(now_ns, self._timer, self._control)
+
+    def _timer(self, lane: _Lane) -> None:
+        if self.dead:
+            return
+        if self.paused or (self.stalled and lane is self._control):
+            self._frozen.append((self._timer, lane))
+        elif lane.due_ns <= self.world.clock.now_ns and not lane.busy:
+            lane.due_ns = _NEVER_NS
+            lane.round()
+
+    # --- the control lane --------------------------------------------------------------------
+
+    def _control_round(self) -> None:
+        """Ticks until there is a store call to make or nothing to do."""
+        while not self._control.busy:
+            self._control.busy = True  # the steps below plan nothing: this round is still going on
+            if self._stop_wanted is not None:
+                force, self._stop_wanted = self._stop_wanted, None
+                self._step(e.StopAsked(self.clock.now(), force))
+            if self._woken:
+                self._woken = False
+                self._step(e.Wake(self.clock.now()))
+            self._step(e.Tick(self.clock.now()))
+            local = list(self._local)
+            self._local.clear()
+            for command in local:
+                self._deliver(command)
+            if self._queue:
+                self._send(self._control, self._queue.popleft())
+                return
+            self._control.busy = False
+            if not (local or self._local or self._queue):
+                self._rest_control()
+                return
+
+    def _rest_control(self) -> None:
+        machine = self.machine
+        if machine.wake_s <= self.clock.now():
+            self.world.verdict.report(
+                f"{self.name} asks for a tick at once after a tick, with nothing to do"
+            )
+        self._plan_control()
+
+    def _deliver(self, command: c.Command) -> None:
+        if isinstance(command, c.StartTerm):
+            self.world.note("start", self.name, command.key, command.token)
+            self.world.verdict.started(self, command)
+            self.works[command.number] = Work(self, command)
+        elif isinstance(command, c.StopTerm):
+            self.world.note("stop", self.name, command.key, command.why)
+            work = self.works.get(command.number)
+            if work is not None:
+                work.ask_to_stop(command)
+        elif isinstance(command, c.Report):
+            self.reports[command.kind] += 1
+            self.world.note("report", self.name, command.kind, command.detail)
+        elif isinstance(command, c.Fail):
+            self.failure = command.error
+            self.world.note("fail", self.name, command.error)
+
+    def act(self, work: Work) -> None:
+        """User code touches its resource."""
+        self.world.verdict.acted(self, work.given)
+
+    def work_over(self, work: Work, kind: Any) -> None:  # noqa: ANN401  (an EndingKind or None)
+        """User code of a term has stopped."""
+        if self.works.pop(work.given.number, None) is not None:
+            self.world.note("end", self.name, work.given.key, kind)
+            self._step(e.WorkEnded(self.clock.now(), work.given.number, kind))
+
+    # --- the heartbeat lane ------------------------------------------------------------------
+
+    def _heartbeat_round(self) -> None:
+        self._heartbeat.busy = True
+        self._step(e.Pulse(self.clock.now()))
+        if self._beats:
+            self._send(self._heartbeat, self._beats.popleft())
+            return
+        self._heartbeat.busy = False
+        if self.machine.pulse_s <= self.clock.now():
+            self.world.verdict.report(f"{self.name} asks for a pulse at once after a pulse")
+        self._plan(self._heartbeat, self.machine.pulse_s)
+
+    # --- store calls -------------------------------------------------------------------------
+
+    def _send(self, lane: _Lane, command: c.StoreCommand) -> None:
+        fate, request_ns, reply_ns = self.link.decide(command, self.world.draw)
+        call = _Call(lane, command, fate, reply_ns)
+        call.sent_at_s = self.clock.now()
+        lane.busy = True
+        world, now_ns = self.world, self.world.clock.now_ns
+        if fate is not Fate.DELIVER:
+            world.note(fate.value, self.name, type(command).__name__)
+        if fate is Fate.REFUSE:
+            call.event = e.Failed(0.0, command, 0.0, _refused(command))
+            world.at(now_ns + (request_ns or 0) + reply_ns, self._reply, call)
+            return
+        timely = fate is Fate.DELIVER and (request_ns or 0) + reply_ns <= self._timeout_ns
+        if not timely:
+            world.at(now_ns + self._timeout_ns, self._time_out, call)
+        if fate is Fate.LOSE_REQUEST:
+            return
+        if request_ns is None:
+            world.held.append((self._land, call))
+        else:
+            world.at(now_ns + request_ns, self._land, call)
+
+    def _land(self, call: _Call) -> None:
+        """The request takes effect in the store, whatever has become of its sender."""
+        world = self.world
+        world.note("land", self.name, type(call.command).__name__)
+        if type(call.command) is c.Depose:
+            world.verdict.deposed(call.command.tenure.key, call.command.tenure.token)
+        event = self._effects.perform(call.command)
+        if call.answered or call.fate is not Fate.DELIVER or self.link.down:
+            if not call.answered and call.fate is Fate.DELIVER:
+                world.at(world.clock.now_ns + self._timeout_ns, self._time_out, call)
+            return
+        call.event = event
+        if call.reply_ns:
+            world.at(world.clock.now_ns + call.reply_ns, self._reply, call)
+        else:
+            self._reply(call)
+
+    def _time_out(self, call: _Call) -> None:
+        if not call.answered:
+            call.event = e.Failed(0.0, call.command, 0.0, _unheard(call.command))
+            self._reply(call)
+
+    def _reply(self, call: _Call) -> None:
+        if self.dead or call.answered:
+            return
+        if self.paused or (self.stalled and call.lane is self._control):
+            self._frozen.append((self._reply, call))
+            return
+        call.answered = True
+        lane, event = call.lane, call.event
+        if event is None:
+            raise RuntimeError("a reply without an answer")
+        now = self.clock.now()
+        if type(event) is e.Done:
+            value = _restamped(event.value, call.sent_at_s)
+            event = e.Done(now, call.command, call.sent_at_s, value)
+        elif type(event) is e.Failed:
+            event = e.Failed(now, call.command, call.sent_at_s, event.error)
+        self._step(event)  # the lane is still busy: it goes on with its own next round
+        lane.busy = False
+        lane.round()
+
+    # --- watching ----------------------------------------------------------------------------
+
+    def _change_seen(self) -> None:
+        """The store says that something changed."""
+        if self.dead or self.link.down:
+            return
+        low_s, high_s = self.link.reply_s
+        delay_ns = int((low_s + (high_s - low_s) * self.world.draw()) * _NS)
+        self.world.at(self.world.clock.now_ns + delay_ns, self._run, self._wake)
+
+    def _wake(self) -> None:
+        if not self._woken:
+            self._woken = True
+            self._nudge_control()
+
+
+def _restamped(value: object, sent_at_s: float) -> object:
+    """The answer as a synchronous client would give it: proven from when the request was sent."""
+    if type(value) is Proof:
+        return Proof(sent_at_s=sent_at_s, ttl_s=value.ttl_s, lag_s=value.lag_s)
+    if type(value) is c.Opened:
+        proof = Proof(sent_at_s=sent_at_s, ttl_s=value.proof.ttl_s, lag_s=value.proof.lag_s)
+        return value._replace(proof=proof)
+    return value
+
+
+def _unheard(command: c.StoreCommand) -> StoreUnavailable:
+    return StoreUnavailable(f"{type(command).__name__} had no reply in time")
+
+
+def _refused(command: c.StoreCommand) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"{type(command).__name__} was refused", certainty=Certainty.NOT_APPLIED
+    )
