@@ -72,7 +72,7 @@ class Machine:
             c.Heartbeat: self._done_heartbeat,
             c.Claim: self._done_claim,
             c.Release: lambda command, _: self._claims.on_released(command),
-            c.Amend: lambda command, _: self._work.on_amended(command),
+            c.Amend: lambda command, event: self._work.on_amended(command, event.now),
             c.UpdateRecord: self._done_update,
             c.CloseSession: lambda _, event: self._session.on_closed(event.now),
             c.ReadView: lambda _, event: self._group.on_view(event, cast("View", event.value)),
@@ -126,6 +126,7 @@ class Machine:
             self._session.doubt(now, "no heartbeat was acknowledged in time", lost=False)
         if keeper.renewing:
             self._work.judge_late()
+            self._work.drop_old_bars(now)
         if keeper.phase is SessionPhase.LIVE:
             self._claims.decide(now)
         if keeper.renewing:

@@ -12,6 +12,9 @@ refuses it. Shown by `tests/unit/core/test_progress_rules.py`.
 
 from __future__ import annotations
 
+import heapq
+from dataclasses import replace
+
 from coord.core import commands as c
 from coord.core import events as e
 from coord.core.claim_rules import ClaimRules
@@ -34,6 +37,8 @@ class WorkRules:
     def __init__(self, member: Member, claims: ClaimRules) -> None:
         self._m = member
         self._claims = claims
+        self._bars: list[tuple[float, int]] = []
+        """When the bars on a claim that we hold have run out, and its tenure; a heap."""
 
     def began(self, number: int, now: float, max_s: float | None = None) -> None:
         """Code left `wait()`, or declared one longer step."""
@@ -81,12 +86,30 @@ class WorkRules:
         if note != tenancy.note:
             m.emit(c.Amend(m.keeper.session, (tenancy.as_tenure()._replace(note=note),)))
 
-    def on_amended(self, command: c.Amend) -> None:
+    def on_amended(self, command: c.Amend, now: float) -> None:
         """The store confirmed the cleared note."""
         for item in command.tenures:
             tenancy = self._m.tenures.at(item.key)
             if tenancy is not None and tenancy.token == item.token and tenancy.active:
                 tenancy.note = item.note
+                if item.note.endings:
+                    longest_s = max(ending.bar_s for ending in item.note.endings)
+                    heapq.heappush(self._bars, (now + longest_s, tenancy.number))
+
+    def drop_old_bars(self, now: float) -> None:
+        """Take bars off the claims that we hold once they have run out.
+
+        A member that starts, or starts again, counts the bars that it finds from their beginning.
+        One that was left on a claim for days would then shut out the only member that could take
+        over (`test_a_bar_that_ran_out_under_another_holder_bars_nobody`).
+        """
+        session = self._m.keeper.session
+        while self._bars and self._bars[0][0] <= now and session is not None:
+            _, number = heapq.heappop(self._bars)
+            tenancy = self._m.tenures.numbered(number)
+            if tenancy is not None and tenancy.active and tenancy.note.endings:
+                note = replace(tenancy.note, endings=())
+                self._m.emit(c.Amend(session, (tenancy.as_tenure()._replace(note=note),)))
 
     def on_amend_failed(self, command: c.Amend, now: float) -> None:
         """Not certain: the next progress tries again."""
@@ -132,6 +155,9 @@ class WorkRules:
         self._m.tenures.force(tenancy, note, why)
 
     def wake_s(self, now: float) -> float:
-        """When the earliest debt may be due, if the control thread stays awake until then."""
+        """When a bar runs out, or a debt may be due if the control thread stays awake till then."""
+        bars = self._bars[0][0] if self._bars else _INF
         due = self._m.debts.next_due_s()
-        return due if due == _INF else now + max(_EPSILON_S, due - self._m.attended.reading(now))
+        if due == _INF:
+            return bars
+        return min(bars, now + max(_EPSILON_S, due - self._m.attended.reading(now)))
