@@ -31,7 +31,7 @@ class LogHooks(Hooks):
 
     @property
     def _informs(self) -> bool:
-        """Whether informations are wanted at all: thousands of terms may come and go at once."""
+        """Whether such lines are wanted at all: thousands of terms may come and go at once."""
         return self._plain.isEnabledFor(logging.INFO)
 
     def term_began(self, key: ClaimKey, token: int, until_s: float, *, asked_s: float) -> None:
