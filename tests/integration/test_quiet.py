@@ -1,0 +1,30 @@
+"""A minute without faults, beside a Python thread that never rests: nobody loses anything."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.fleet import Fleet, now, until
+
+QUIET_S = 60.0
+ROLE = {"name": "reaper", "shards": 4, "work": {"every_s": 0.1}}
+
+
+@pytest.mark.serial
+@pytest.mark.timeout(180)
+def test_a_minute_beside_a_busy_thread_costs_no_leadership(fleet: Fleet) -> None:
+    """Ttl 3 s. CPython's global lock is handed to the heartbeat thread late, but soon enough."""
+    for name in ("a", "b"):
+        fleet.start(name, ROLE, timing={"ttl_s": 3.0}, hog=True)
+    until(lambda: fleet.is_shared("reaper", 2))
+    until(lambda: len(fleet.marks("began")) == 4)
+    begun = now()
+    until(lambda: now() > begun + QUIET_S, within_s=2 * QUIET_S, every_s=0.2)
+
+    assert len(fleet.marks("began")) == 4
+    assert fleet.marks("ended", "at > ?", begun) == []
+    assert fleet.logged("session-given-up") == []
+    assert fleet.logged("ERROR") == []
+    for shard in range(4):
+        acts = fleet.acts("fenced", "shard = ? AND at > ?", shard, begun)
+        assert len(acts) > QUIET_S / 0.1 / 3, "it led, and worked"
