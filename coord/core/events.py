@@ -1,7 +1,8 @@
 """What happened. Each event carries its `now`, on the member's clock; none has behaviour.
 
 Owns the vocabulary that drivers speak to the machine. A driver makes one event of each timer,
-each finished store call and each thing that user code did.
+each finished store call and each thing that user code did. May not know what follows from them:
+that is the rules'.
 """
 
 from __future__ import annotations
