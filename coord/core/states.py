@@ -39,13 +39,13 @@ class SessionPhase(Enum):
 class SessionSignal(Enum):
     """What moves a session."""
 
-    START = auto()
-    OPENED = auto()
+    START = auto()  # the user wants in
+    OPENED = auto()  # the store gave us a session
     DOUBT = auto()  # no proof by `stop_at`, or the store says it is lost
     STOP = auto()  # the user wants out
     QUIET = auto()  # no work runs under this session any more, or its deadline has passed
-    REOPEN = auto()
-    FINISH = auto()
+    REOPEN = auto()  # closed as well as could be: a new session
+    FINISH = auto()  # closed as well as could be, or never opened: the end
 
 
 SESSION_TABLE: Mapping[tuple[SessionPhase, SessionSignal], SessionPhase] = {
@@ -72,14 +72,14 @@ class TenurePhase(Enum):
     STOPPING = auto()  # user code was asked to stop; the claim is still ours
     RELEASING = auto()  # the claim is being given back
     LINGERING = auto()  # the claim is not ours any more, yet its code still runs here
-    GONE = auto()
+    GONE = auto()  # the end
 
 
 class TenureSignal(Enum):
     """What moves a tenure."""
 
-    WON = auto()
-    REFUSED = auto()
+    WON = auto()  # the store gave us the claim
+    REFUSED = auto()  # it did not, or nobody knows: a view will tell
     ASK = auto()  # drain, pause, shutdown, doubt: stop in order
     ENDED = auto()  # user code has stopped
     FORCE = auto()  # late progress: give the claim back although the code still runs
