@@ -110,7 +110,7 @@ def plan(
     return found
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Seat:
     """One candidate while the dealing goes on."""
 
@@ -122,6 +122,11 @@ class _Seat:
     held: list[ClaimKey] = field(default_factory=list)
     quota: int = 0
     lack: int = 0
+
+    @property
+    def holding(self) -> int:
+        """How much it was given so far."""
+        return self.quota - self.lack
 
 
 class _Dealer:
@@ -149,17 +154,19 @@ class _Dealer:
         self.by_session = {seat.session: seat for seat in self.seats}
         self.taken: dict[int, list[_Seat]] = {}
         self.owner: dict[ClaimKey, str] = {}
+        self.zone_lacks: dict[str, int] = dict.fromkeys((m.record.zone for m in members), 0)
 
     def deal(self) -> Plan:
-        """Collect, keep, deal."""
+        """Collect, keep, deal within quotas, then deal what is left."""
         pool = self._collect()
         self._set_quotas()
         surplus = self._keep()
         pool.extend(surplus)
-        if surplus and self.record.shape.seats > 1:
-            pool.sort(key=lambda key: (key.seat, key.shard))
-        unassigned = self._deal_pool(pool)
-        return self._result(unassigned)
+        if self.record.shape.seats > 1:
+            self._order(pool)
+        left = self._deal_within_quotas(pool)
+        left = self._return_surplus(left)
+        return self._result(self._deal_beyond_quotas(left))
 
     def _holder(self, key: ClaimKey) -> str | None:
         claim = self.view.claims.get(key)
@@ -179,57 +186,100 @@ class _Dealer:
         return pool
 
     def _set_quotas(self) -> None:
-        """Fill preferred members first, then the others, each group by weight."""
+        """Fill preferred members first, then the others by weight, then those without weight."""
         preferred = self.record.preferred
         left = len(self.keys)
         favoured = [seat for seat in self.seats if seat.name in preferred]
         favoured.sort(key=lambda seat: preferred.index(seat.name))
         others = [seat for seat in self.seats if seat.name not in preferred]
+        idle = [seat for seat in self.seats if self.weights[seat.session] <= 0]
         for group in (favoured, others):
             left -= _fill(group, left, self.weights)
+        _fill(idle, left, dict.fromkeys(self.weights, 1.0))
 
     def _keep(self) -> list[ClaimKey]:
-        """Let each candidate keep up to its quota; return the surplus.
+        """Let each candidate keep up to its quota, one seat a shard; return the surplus.
 
         Seats that crowd a zone which the shard has twice go first, then the highest shards.
         """
         surplus: list[ClaimKey] = []
-        zoned = self.record.shape.seats > 1 and len({seat.zone for seat in self.seats}) > 1
+        seats = self.record.shape.seats
+        zoned = seats > 1 and len({seat.zone for seat in self.seats}) > 1
         for seat in self.seats:
             seat.lack = seat.quota
+            self.zone_lacks[seat.zone] += seat.quota
             kept = seat.held
             if zoned:
                 kept = sorted(kept, key=lambda key: (self._crowds(seat, key), key.seat, key.shard))
-            for key in kept[: seat.quota]:
-                self._give(seat, key)
-            surplus.extend(kept[seat.quota :])
+            for key in kept:
+                twin = seats > 1 and seat in self.taken.get(key.shard, ())
+                if seat.lack > 0 and not twin:
+                    self._give(seat, key)
+                else:
+                    surplus.append(key)
         return surplus
 
     def _crowds(self, seat: _Seat, key: ClaimKey) -> bool:
-        """Whether a candidate of the same zone, earlier in order, holds another seat."""
-        for other in range(self.record.shape.seats):
-            session = self._holder(key._replace(seat=other)) if other != key.seat else None
-            holder = self.by_session.get(session) if session else None
-            if holder is not None and holder.zone == seat.zone and holder.place < seat.place:
-                return True
-        return False
+        """Whether a candidate of the same zone keeps another seat of the shard already."""
+        return any(other.zone == seat.zone for other in self.taken.get(key.shard, ()))
 
     def _give(self, seat: _Seat, key: ClaimKey) -> None:
         seat.lack -= 1
+        self.zone_lacks[seat.zone] -= 1
         self.owner[key] = seat.session
         self.taken.setdefault(key.shard, []).append(seat)
 
-    def _deal_pool(self, pool: Iterable[ClaimKey]) -> int:
-        """Deal each key to whoever lacks most and may take it; count those left over."""
+    def _deal_within_quotas(self, pool: Iterable[ClaimKey]) -> list[ClaimKey]:
+        """Deal each key to whoever lacks most and may take it; return those left over."""
         heaps = self._heaps()
-        unassigned = 0
+        left = []
         for key in pool:
             seat = self._choose(heaps, key)
             if seat is not None:
                 self._give(seat, key)
-            elif not any((key, s.name) in self.barred for s in self.seats):
+            else:
+                left.append(key)
+        return left
+
+    def _return_surplus(self, pool: Iterable[ClaimKey]) -> list[ClaimKey]:
+        """What nobody lacks stays with its holder, unless that sits on the shard already."""
+        left = []
+        for key in pool:
+            seat = self.by_session.get(self._holder(key) or "")
+            if seat is not None and seat not in self.taken.get(key.shard, ()):
+                self._give(seat, key)
+            else:
+                left.append(key)
+        return left
+
+    def _deal_beyond_quotas(self, pool: Iterable[ClaimKey]) -> int:
+        """Deal what bars, seats or zones kept from those who lack; count what is left free."""
+        excluded = {key for key, _ in self.barred}
+        room = [seat for seat in self.seats if seat.holding < seat.limit]
+        unassigned = 0
+        for key in pool:
+            seated = self.taken.get(key.shard, ())
+            zones = {seat.zone for seat in seated}
+            able = [seat for seat in room if self._may_take(seat, key, seated)]
+            seat = min(able, key=lambda s: (s.zone in zones, -s.lack, s.place), default=None)
+            seat = seat or self.by_session.get(self._holder(key) or "")
+            if seat is not None:
+                self._give(seat, key)
+                room = [other for other in room if other.holding < other.limit]
+            elif key not in excluded:
                 unassigned += 1
         return unassigned
+
+    def _order(self, pool: list[ClaimKey]) -> None:
+        """Shard by shard if there is room for all, else the first seats of all shards first.
+
+        Dealing all seats of a shard together to the zones that lack most leaves no last shard
+        for which only one zone is left.
+        """
+        if len(pool) <= sum(seat.lack for seat in self.seats):
+            pool.sort(key=lambda key: (key.shard, key.seat))
+        else:
+            pool.sort(key=lambda key: (key.seat, key.shard))
 
     def _heaps(self) -> dict[str, list[tuple[int, int]]]:
         """By zone (one zone, if zones cannot matter): candidates, the one lacking most on top."""
@@ -243,50 +293,41 @@ class _Dealer:
         return heaps
 
     def _choose(self, heaps: dict[str, list[tuple[int, int]]], key: ClaimKey) -> _Seat | None:
-        """Prefer a zone the shard lacks, then need; then its holder; then anybody with room."""
+        """Prefer a zone that the shard lacks, then need."""
         seated = self.taken.get(key.shard, ())
+        if len(heaps) == 1:
+            (heap,) = heaps.values()
+            return self._pop(heap, key, seated)
         used = {seat.zone for seat in seated}
-        zones = sorted(heaps, key=lambda zone: (zone in used, heaps[zone][0]))
-        for within_quota in (True, False):
-            for zone in zones:
-                seat = self._pop(heaps[zone], key, seated, within_quota=within_quota)
-                if seat is not None:
-                    return seat
-            holder = self.by_session.get(self._holder(key) or "")
-            if holder is not None:
-                return holder
+        lacks = self.zone_lacks
+        for zone in sorted(heaps, key=lambda zone: (zone in used, -lacks[zone], heaps[zone][0])):
+            seat = self._pop(heaps[zone], key, seated)
+            if seat is not None:
+                return seat
         return None
 
     def _pop(
-        self,
-        heap: list[tuple[int, int]],
-        key: ClaimKey,
-        seated: Iterable[_Seat],
-        *,
-        within_quota: bool,
+        self, heap: list[tuple[int, int]], key: ClaimKey, seated: Iterable[_Seat]
     ) -> _Seat | None:
-        """Take the first suitable candidate of one heap and put it back with one less to lack."""
+        """Find the first suitable candidate of one heap; all of them stay in it."""
         aside: list[_Seat] = []
         chosen = None
         while heap and chosen is None:
             lack, place = heapq.heappop(heap)
             seat = self.seats[place]
-            if -lack != seat.lack:  # it was dealt something since this entry was made
-                heapq.heappush(heap, (-seat.lack, place))
-                continue
-            if within_quota and seat.lack <= 0:
-                aside.append(seat)
-                break
-            if self._may_take(seat, key, seated):
-                chosen = seat
             aside.append(seat)
+            if -lack != seat.lack:  # it was dealt something since this entry was made
+                heapq.heappush(heap, (-aside.pop().lack, place))
+            elif seat.lack <= 0:
+                break
+            elif self._may_take(seat, key, seated):
+                chosen = seat
         for seat in aside:
             heapq.heappush(heap, (-seat.lack, seat.place))
         return chosen
 
     def _may_take(self, seat: _Seat, key: ClaimKey, seated: Iterable[_Seat]) -> bool:
-        holding = seat.quota - seat.lack
-        if holding >= seat.limit or any(other is seat for other in seated):
+        if seat.holding >= seat.limit or any(other is seat for other in seated):
             return False
         return not self.barred or (key, seat.name) not in self.barred
 

@@ -22,7 +22,7 @@ from coord.core.endings import ended
 from coord.core.member import Member
 from coord.core.states import SessionPhase, TenurePhase
 from coord.core.tenures import Tenancy
-from coord.model import Claim, EndingKind, Note, View
+from coord.model import Claim, ClaimKey, EndingKind, Note, View
 from coord.spi import Claimed, ClaimRequest, Held, Tenure
 
 __all__ = ["ClaimRules"]
@@ -127,6 +127,7 @@ class ClaimRules:
             and record is not None
             and record.open
             and record.generation == tenancy.key.generation
+            and not self._leads_twin(tenancy.key, record.shape.seats)
         )
         if lifted <= m.highest.get(tenancy.key, 0):
             m.report("token-regression", f"claim {tenancy.key} was given the old token {lifted}")
@@ -146,6 +147,11 @@ class ClaimRules:
                 asked_s,
             )
         )
+
+    def _leads_twin(self, key: ClaimKey, seats: int) -> bool:
+        """Whether this member leads another seat of the shard; a late landing can bring that."""
+        twins = (self._m.tenures.at(key._replace(seat=n)) for n in range(seats) if n != key.seat)
+        return any(twin is not None and twin.active for twin in twins)
 
     def give_back(self, tenancy: Tenancy, kind: EndingKind | None) -> None:
         """Its code has stopped, or never began: give the claim back in order."""
