@@ -25,8 +25,9 @@ from coord.model import EndingKind, checked_name
 from coord.runtime.aio_bindings import AsyncHeld, AsyncHeldTerms, AsyncLoop, AsyncServing
 from coord.runtime.aio_term import AsyncTerm, wait_until
 from coord.runtime.aio_threads import heard, in_thread
-from coord.runtime.coordinator import STOP_SIGNALS, Coordinator, as_role, single_role
+from coord.runtime.coordinator import STOP_SIGNALS, Coordinator
 from coord.runtime.observing import Follower
+from coord.runtime.roles import as_role, single_role
 from coord.runtime.status import Leadership, Status
 
 __all__ = ["AsyncCoordinator"]

@@ -36,12 +36,13 @@ from coord.runtime.fork import watch_forks_of
 from coord.runtime.hooks import Hooks
 from coord.runtime.listening import default_hooks
 from coord.runtime.observing import follow
+from coord.runtime.roles import as_role, single_role
 from coord.runtime.status import Leadership, Status, status_of
 from coord.runtime.term import Term
 from coord.spi import Store, Watch
 from coord.telemetry.events import EventLog
 
-__all__ = ["STOP_SIGNALS", "Coordinator", "as_role", "single_role"]
+__all__ = ["STOP_SIGNALS", "Coordinator"]
 
 _OVERRUN_EXIT_CODE = 70
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -151,14 +152,15 @@ class Coordinator:
         engine = Engine(machine, effects, self._clock, hooks, on_overrun=self._overrun)
         self._engine = engine
         watch_forks_of(engine)
-        self._watch = store.watch(self._group, engine.wake)
         engine.hooks.member("start")
         engine.start()
         if self._stopping:  # by a signal handler, or before we began
             engine.request_stop()
+        end_s = self._clock.now() + self._start_timeout_s
+        self._watch = self._subscribed(store, engine, end_s)
         live = engine.wait_for(
             lambda: engine.stopping or engine.machine.phase is SessionPhase.LIVE,
-            self._start_timeout_s,
+            end_s - self._clock.now(),
         )
         if engine.error is not None:
             raise engine.error
@@ -168,6 +170,16 @@ class Coordinator:
                 + (f": {engine.last_trouble}" if engine.last_trouble else ""),
                 cure="Check that the store runs and can be reached; `coord doctor URL` tells more.",
             )
+
+    def _subscribed(self, store: Store, engine: Engine, end_s: float) -> Watch:
+        """Watch the group; a store that cannot be reached yet gets the time that starting has."""
+        while True:
+            try:
+                return store.watch(self._group, engine.wake)
+            except StoreUnavailable:
+                if engine.stopping or engine.over or self._clock.now() >= end_s:
+                    raise
+            engine.wait_for(lambda: engine.stopping, self.timing.rpc_timeout_s)
 
     def stop(self) -> None:
         """Ask for the end and return at once. Loops over terms end, `run()` returns.
@@ -370,22 +382,6 @@ class Coordinator:
         error = self.engine().error
         if error is not None:
             raise error
-
-
-def as_role(role: str | Role) -> Role:
-    """A role by its name alone has one shard and one seat."""
-    return role if isinstance(role, Role) else Role(role)
-
-
-def single_role(role: str | Role) -> Role:
-    """A role that one loop can serve: its terms come one at a time."""
-    found = as_role(role)
-    if found.shards != 1:
-        raise ConfigError(
-            f"role {found.name!r} has {found.shards} shards; a loop takes one term at a time",
-            cure="Use serve() or held() for roles with several shards.",
-        )
-    return found
 
 
 def _default_name() -> str:

@@ -21,13 +21,18 @@ from coord.model import View
 from coord_sqlite import SqliteStore
 from tests.integration.workers.worker import STATES, now
 
-__all__ = ["Act", "Fleet", "Mark", "Process", "now", "until"]
+__all__ = ["Act", "Fleet", "Mark", "Process", "elsewhere", "now", "until"]
 
 ROOT = Path(__file__).resolve().parents[2]
 BOUND_S = 30.0
 GROUP = "g"
 _ACTS = "at REAL, checked REAL, member, role, generation, shard, seat, token, row"
 _MARKS = "at REAL, what, member, role, generation, shard, seat, token, detail"
+
+_NAMESPACES = (
+    ("unshare", "--pid", "--fork"),
+    ("unshare", "--user", "--map-root-user", "--pid", "--fork"),
+)
 
 
 class Act(NamedTuple):
@@ -75,6 +80,20 @@ def until(condition: Callable[[], Any], *, within_s: float = BOUND_S, every_s: f
     return found
 
 
+def elsewhere() -> tuple[str, ...]:
+    """How to start a process whose end nobody out here can prove: in a pid namespace of its own."""
+    for prefix in _NAMESPACES:
+        try:
+            outcome = subprocess.run(
+                [*prefix, sys.executable, "-c", ""], capture_output=True, timeout=30, check=False
+            )
+        except FileNotFoundError:
+            continue
+        if outcome.returncode == 0:
+            return prefix
+    return ()
+
+
 class Process:
     """One worker: its pid is that of the Python process, whatever namespace it lives in."""
 
@@ -86,6 +105,7 @@ class Process:
                 command, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True
             )
         self.pid = 0
+        self._said = ""
 
     def await_live(self) -> Process:
         """It has a session."""
@@ -94,6 +114,13 @@ class Process:
         assert line.isdigit(), f"{self.member}: {line!r}\n{self.log.read_text()}"
         self.pid = int(line)
         return self
+
+    def said(self) -> str:
+        """What it printed instead of its pid."""
+        if not self._said:
+            assert self._popen.stdout is not None
+            self._said = self._popen.stdout.read()
+        return self._said
 
     def kill(self) -> float:
         """SIGKILL; the moment just before."""
@@ -177,7 +204,8 @@ class Fleet:
             (self.folder / f"states-{member}").write_bytes(bytes(STATES))
         module = "tests.integration.workers.worker"
         command = [*prefix, sys.executable, "-m", module, json.dumps(settings)]
-        process = Process(member, command, self.folder / f"{member}.log")
+        log = self.folder / f"{len(self.processes)}-{member}.log"
+        process = Process(member, command, log)
         self.processes.append(process)
         return process
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from statistics import mean
 
 import pytest
 
-from tests.integration.fleet import Fleet, Process, until
+from tests.integration.fleet import Fleet, Process, elsewhere, until
 from tests.support import require_server
 
 pytestmark = pytest.mark.serial
@@ -20,24 +18,6 @@ TTL_S = 1.0
 HEARTBEAT_S = TTL_S / 4
 TIMING = {"ttl_s": TTL_S}
 ROLE = {"name": "reaper", "work": {"every_s": 0.01}}
-_NAMESPACES = (
-    ("unshare", "--pid", "--fork"),
-    ("unshare", "--user", "--map-root-user", "--pid", "--fork"),
-)
-
-
-def elsewhere() -> tuple[str, ...]:
-    """How to start a process whose end nobody out here can prove: in a pid namespace of its own."""
-    for prefix in _NAMESPACES:
-        try:
-            outcome = subprocess.run(
-                [*prefix, sys.executable, "-c", ""], capture_output=True, timeout=30, check=False
-            )
-        except FileNotFoundError:
-            continue
-        if outcome.returncode == 0:
-            return prefix
-    return ()
 
 
 class Line:
