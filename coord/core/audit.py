@@ -52,11 +52,12 @@ class Audit:
         self._next_s = -_INF
 
     def is_auditor(self, view: View, own: str) -> bool:
-        """Whether this member is among those that read beacons."""
-        if own not in view.members:
-            return False
-        order = sorted(view.members.values(), key=lambda m: (spread("", m.record.name), m.session))
-        return any(member.session == own for member in order[:_AUDITORS])
+        """Whether this member is among those that read beacons. Computed once a view."""
+        found = view.memo.get("auditors")
+        if found is None:
+            order = sorted((spread("", m.record.name), s) for s, m in view.members.items())
+            found = view.memo["auditors"] = frozenset(session for _, session in order[:_AUDITORS])
+        return own in found
 
     def due_s(self) -> float:
         """When to read beacons next."""

@@ -25,7 +25,6 @@ __all__ = ["GroupRules"]
 
 _INF = float("inf")
 _COALESCE_S = 0.005
-_LOOKING = frozenset({SessionPhase.OPENING, SessionPhase.LIVE, SessionPhase.LEAVING})
 
 
 class GroupRules:
@@ -41,10 +40,9 @@ class GroupRules:
         self._m.look_at(now + _COALESCE_S)
 
     def _looks(self) -> bool:
-        phase = self._m.keeper.phase
-        if phase is SessionPhase.OPENING:
+        if self._m.keeper.phase is SessionPhase.OPENING:
             return self._m.duplicate is not None
-        return phase in _LOOKING
+        return self._m.keeper.renewing
 
     def act(self, now: float) -> None:
         """Evict, read, audit and say who we are, as far as each is due."""

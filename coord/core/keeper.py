@@ -31,7 +31,6 @@ from coord.spi import Proof
 __all__ = ["Keeper"]
 
 _INF = float("inf")
-_RENEWING = frozenset({SessionPhase.LIVE, SessionPhase.LEAVING})
 _BACKOFF_DOUBLINGS = 5
 
 
@@ -60,7 +59,7 @@ class Keeper:
     @property
     def renewing(self) -> bool:
         """Whether the session is one that we keep alive."""
-        return self.phase in _RENEWING
+        return self.phase is SessionPhase.LIVE or self.phase is SessionPhase.LEAVING
 
     def opened(self, opened: Opened, now: float) -> None:
         """The store gave us a session."""

@@ -31,7 +31,6 @@ from coord.spi import BeaconSeen, Claimed, Guarantees, Held, Proof
 __all__ = ["Machine"]
 
 _INF = float("inf")
-_WINDING = frozenset({SessionPhase.LEAVING, SessionPhase.FADING})
 
 
 class Machine:
@@ -127,11 +126,10 @@ class Machine:
         if keeper.renewing:
             self._work.judge_late()
             self._work.drop_old_bars(now)
-        if keeper.phase is SessionPhase.LIVE:
-            self._claims.decide(now)
-        if keeper.renewing:
+            if keeper.phase is SessionPhase.LIVE:
+                self._claims.decide(now)
             self._claims.flush(now)
-        if keeper.phase in _WINDING:
+        if keeper.phase is SessionPhase.LEAVING or keeper.phase is SessionPhase.FADING:
             self._session.wind_down(now)
         if keeper.phase is SessionPhase.OPENING:
             self._session.open(now)
@@ -141,23 +139,20 @@ class Machine:
 
     def _next_wake_s(self, now: float) -> float:
         m = self.member
-        keeper = m.keeper
+        keeper, phase = m.keeper, m.keeper.phase
         due = self._group.wake_s()
-        if keeper.phase is SessionPhase.OPENING and not keeper.requested:
+        if phase is SessionPhase.OPENING and not keeper.requested:
             due = min(due, keeper.open_due_s)
-        if keeper.phase is SessionPhase.FADING:
+        elif phase is SessionPhase.FADING:
             due = min(due, keeper.lease.trusted_until_s)
-        if keeper.renewing:
-            due = min(
-                due,
-                keeper.lease.stop_at_s,
-                m.last_tick_s + m.timing.heartbeat_s,
-                self._work.wake_s(now),
-                m.retry_s if m.tenures.unsent else _INF,
-            )
-        if keeper.phase is SessionPhase.LIVE:
-            desks = min((desk.wake_s for desk in m.desks.values()), default=_INF)
-            due = min(due, max(desks, m.retry_s))
+        elif keeper.renewing:
+            tick_s = m.last_tick_s + m.timing.heartbeat_s
+            due = min(due, keeper.lease.stop_at_s, tick_s, self._work.wake_s(now))
+            if m.tenures.unsent:
+                due = min(due, m.retry_s)
+        if phase is SessionPhase.LIVE:
+            for desk in m.desks.values():
+                due = min(due, max(desk.wake_s, m.retry_s))
         return due
 
     def _soon(self, now: float) -> bool:

@@ -17,7 +17,6 @@ Shown by `tests/unit/core/test_peers.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from coord.config import Timing
@@ -52,7 +51,7 @@ class Peers:
         self._known: dict[str, _Peer] = {}
         self._stagger_s = 0.0
         self._read_s = -_INF
-        self.changed_s = -_INF
+        self._next_s: float | None = None
 
     def on_view(self, view: View, *, own: str | None, sent_at_s: float, now: float) -> None:
         """Take in a view whose request was sent at `sent_at_s` and whose reply came `now`."""
@@ -68,9 +67,8 @@ class Peers:
                 peer.seq, peer.seen_s, peer.asked = member.seq, now, False
             peer.member = member
             known[session] = peer
-        if known.keys() != self._known.keys():
-            self.changed_s = now
         self._known = known
+        self._next_s = None
         self._read_s = sent_at_s
         place = sum(1 for session in known if own is not None and session < own)
         self._stagger_s = min(place, _STAGGER_PLACES) * _STAGGER_S
@@ -79,10 +77,6 @@ class Peers:
         """Since when we have seen this session without a break; infinite if we do not see it."""
         peer = self._known.get(session)
         return peer.since_s if peer is not None else _INF
-
-    def sessions(self) -> Mapping[str, _Peer]:
-        """The known peers by session id."""
-        return self._known
 
     def _due_s(self, peer: _Peer) -> float:
         member = peer.member
@@ -95,10 +89,11 @@ class Peers:
 
     def dead(self, now: float) -> tuple[list[Observed], bool]:
         """Whom to evict now, and whether the view must be read again to know more."""
-        if not self._guarantees.peers_evict:
-            return [], False
-        evict = []
+        evict: list[Observed] = []
         read = False
+        if now < self.next_due_s():
+            return evict, read
+        self._next_s = None
         for session, peer in self._known.items():
             due = self._due_s(peer)
             if peer.asked or now < due:
@@ -115,14 +110,17 @@ class Peers:
         """The store did not evict: ask again, but not at once."""
         peer = self._known.get(observed.session)
         if peer is not None and peer.seq == observed.seq:
+            self._next_s = None
             peer.asked = False
             peer.retry_s = now + self._timing.rpc_timeout_s
 
     def next_due_s(self) -> float:
         """When `dead` may have something to say; infinite if never."""
-        if not self._guarantees.peers_evict:
-            return _INF
-        return min((self._due_s(p) for p in self._known.values() if not p.asked), default=_INF)
+        if self._next_s is None:
+            waiting = [p for p in self._known.values() if not p.asked]
+            evicts = self._guarantees.peers_evict
+            self._next_s = min(map(self._due_s, waiting), default=_INF) if evicts else _INF
+        return self._next_s
 
     def refresh_s(self) -> float:
         """How often the view must be read although nothing wakes us.

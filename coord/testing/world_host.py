@@ -96,13 +96,14 @@ class _Call:
 
 
 class _Lane:
-    """One thread that makes store calls, and when it means to wake."""
+    """One thread that makes store calls, and when it means to wake: on two clocks."""
 
-    __slots__ = ("busy", "due_ns", "round")
+    __slots__ = ("busy", "due_ns", "due_s", "round")
 
     def __init__(self, round_: Callable[[], None]) -> None:
         self.busy = False
         self.due_ns = _NEVER_NS
+        self.due_s = _INF
         self.round = round_
 
 
@@ -132,8 +133,8 @@ class Host:
         self._woken = False
         self._control = _Lane(self._control_round)
         self._heartbeat = _Lane(self._heartbeat_round)
-        self._second_ns = 0
-        self._steps_this_second = 0
+        self._steps_allowed = 0
+        self._next_allowance_ns = 0
         self._timeout_ns = int(world.timing.rpc_timeout_s / clock.rate * _NS)
         store = world.server.store() if shares_clock else world.server.store(clock=clock)
         self._effects = Effects(store, world.group, clock)
@@ -210,9 +211,11 @@ class Host:
     # --- stepping ----------------------------------------------------------------------------
 
     def _step(self, event: e.Event) -> None:
-        self._count_step()
         self.steps += 1
-        for command in self.machine.step(event):
+        if self.steps > self._steps_allowed:
+            self._allow_steps()
+        machine = self.machine
+        for command in machine.step(event):
             if type(command) is c.Heartbeat:
                 self._beats.append(command)
             elif isinstance(command, c.StoreCommand):
@@ -222,22 +225,22 @@ class Host:
         if not self._control.busy:
             self._plan_control()
         if not self._heartbeat.busy:
-            self._plan(self._heartbeat, self.machine.pulse_s)
+            pulse_s = machine.pulse_s
+            if pulse_s < self._heartbeat.due_s:
+                self._plan(self._heartbeat, pulse_s)
 
-    def _count_step(self) -> None:
+    def _allow_steps(self) -> None:
         """No machine may keep its host busy for nothing."""
-        second_ns = self.world.clock.now_ns // _NS
-        if second_ns != self._second_ns:
-            self._second_ns, self._steps_this_second = second_ns, 0
-        self._steps_this_second += 1
-        if self._steps_this_second > _STEPS_MAX:
+        if self.world.clock.now_ns < self._next_allowance_ns:
             raise RuntimeError(f"{self.name} spins: {_STEPS_MAX} steps within one second")
+        self._steps_allowed = self.steps + _STEPS_MAX
+        self._next_allowance_ns = self.world.clock.now_ns + _NS
 
     def _plan(self, lane: _Lane, when_s: float) -> None:
-        due_ns = self.clock.when_ns(when_s)
-        if due_ns < lane.due_ns:
-            lane.due_ns = due_ns
-            self.world.at(due_ns, self._timer, lane)
+        if when_s < lane.due_s:
+            lane.due_s = when_s
+            lane.due_ns = self.clock.when_ns(when_s)
+            self.world.at(lane.due_ns, self._timer, lane)
 
     def _plan_control(self) -> None:
         if self._local or self._queue or self._woken or self._stop_wanted is not None:
@@ -248,7 +251,7 @@ class Host:
     def _nudge_control(self) -> None:
         now_ns = self.world.clock.now_ns
         if not self._control.busy and now_ns < self._control.due_ns:
-            self._control.due_ns = now_ns
+            self._control.due_ns, self._control.due_s = now_ns, -_INF
             self.world.at(now_ns, self._timer, self._control)
 
     def _timer(self, lane: _Lane) -> None:
@@ -257,7 +260,7 @@ class Host:
         if self.paused or (self.stalled and lane is self._control):
             self._frozen.append((self._timer, lane))
         elif lane.due_ns <= self.world.clock.now_ns and not lane.busy:
-            lane.due_ns = _NEVER_NS
+            lane.due_ns, lane.due_s = _NEVER_NS, _INF
             lane.round()
 
     # --- the control lane --------------------------------------------------------------------
@@ -397,7 +400,10 @@ class Host:
             event = e.Failed(now, call.command, call.sent_at_s, event.error)
         self._step(event)  # the lane is still busy: it goes on with its own next round
         lane.busy = False
-        lane.round()
+        if lane is self._control or self.machine.pulse_s <= now:
+            lane.round()
+        else:
+            self._plan(lane, self.machine.pulse_s)
 
     # --- watching ----------------------------------------------------------------------------
 
