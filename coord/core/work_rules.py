@@ -85,6 +85,8 @@ class WorkRules:
         note = after_progress(tenancy.note, m.name)
         if note != tenancy.note:
             m.emit(c.Amend(m.keeper.session, (tenancy.as_tenure()._replace(note=note),)))
+        else:
+            self._count_bars(tenancy, now)
 
     def on_amended(self, command: c.Amend, now: float) -> None:
         """The store confirmed the cleared note."""
@@ -92,12 +94,18 @@ class WorkRules:
             tenancy = self._m.tenures.at(item.key)
             if tenancy is not None and tenancy.token == item.token and tenancy.active:
                 tenancy.note = item.note
-                if item.note.endings:
-                    longest_s = max(ending.bar_s for ending in item.note.endings)
-                    heapq.heappush(self._bars, (now + longest_s, tenancy.number))
+                self._count_bars(tenancy, now)
+
+    def _count_bars(self, tenancy: Tenancy, now: float) -> None:
+        """Look at the bars on a claim that works here when the longest of them has run out."""
+        if tenancy.note.endings:
+            longest_s = max(ending.bar_s for ending in tenancy.note.endings)
+            heapq.heappush(self._bars, (now + longest_s, tenancy.number))
 
     def drop_old_bars(self, now: float) -> None:
         """Take bars off the claims that we hold once they have run out.
+
+        Asked again, a ttl later, until the store has confirmed it.
 
         A member that starts, or starts again, counts the bars that it finds from their beginning.
         One that was left on a claim for days would then shut out the only member that could take
@@ -108,6 +116,7 @@ class WorkRules:
             _, number = heapq.heappop(self._bars)
             tenancy = self._m.tenures.numbered(number)
             if tenancy is not None and tenancy.active and tenancy.note.endings:
+                heapq.heappush(self._bars, (now + self._m.timing.ttl_s, number))
                 note = replace(tenancy.note, endings=())
                 self._m.emit(c.Amend(session, (tenancy.as_tenure()._replace(note=note),)))
 
