@@ -58,7 +58,8 @@ class Coordinator:
     `max_shards` (per role) bound its share, `zone` says where it runs. `ttl_s` is how long the
     group waits for a silent member; `timing` sets the whole budget instead. `on_overrun` says what
     to do about work that still runs after its claim is gone: "abandon" leaves it to run (it cannot
-    be claimed again here until it has ended), "exit" ends the process.
+    be claimed again here until it has ended), "exit" ends the process at once, with code 70.
+    `hooks` are told what happens, in the place of the log.
 
     Threads: all methods may be called from any thread; `stop()` also from a signal handler.
     """

@@ -235,8 +235,9 @@ class Term:
     def step(self, *, max_s: float) -> Step:
         """Declare one longer step: no progress is owed for `max_s` seconds from now.
 
-        Use it as `with term.step(max_s=300): …`; afterwards the usual timeout holds again. Raises
-        `ConfigError` unless `max_s` is a number above 0.
+        Use it as `with term.step(max_s=300): …`; afterwards the usual timeout holds again, and so
+        it does from a `progress()` inside: that is how a step ends. Raises `ConfigError` unless
+        `max_s` is a number above 0.
         """
         if not 0 < max_s < _INF:
             raise ConfigError(f"a step of {max_s} s", cure="It must be a number above 0.")
