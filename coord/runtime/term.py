@@ -183,7 +183,8 @@ class Term:
             if now >= end_s:
                 return True
             if self._bell.acquire(timeout=min(end_s - now, stop_at - now, threading.TIMEOUT_MAX)):
-                self._bell.release()
+                with suppress(RuntimeError):  # it was rung again in between
+                    self._bell.release()
 
     def _ring(self) -> None:
         """End the waiting of whoever waits, now or later. Any thread, any number of times."""

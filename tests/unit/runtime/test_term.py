@@ -110,6 +110,31 @@ def test_wait_returns_false_as_soon_as_the_end_is_asked_for(led: tuple[Started, 
     assert answers == [False]
 
 
+class RungAgain:
+    """A bell that is rung once more in the moment between hearing it and passing it on."""
+
+    def __init__(self, term: Term) -> None:
+        self._term, self._bell = term, term._bell
+
+    def acquire(self, timeout: float) -> bool:
+        heard = self._bell.acquire(timeout=timeout)
+        self._term._ring()
+        return heard
+
+    def release(self) -> None:
+        self._bell.release()
+
+
+def test_being_asked_twice_at_a_bad_moment_ends_a_wait_all_the_same(
+    led: tuple[Started, Term],
+) -> None:
+    _, term = led
+    term._bell = RungAgain(term)  # type: ignore[assignment]
+    threading.Timer(0.05, term.ask_to_stop, ("the test",), {"now_over": False}).start()
+    assert not term.wait(BOUND_S)
+    assert not term.wait(BOUND_S)
+
+
 def test_wait_returns_true_when_its_time_is_over(led: tuple[Started, Term]) -> None:
     _, term = led
     assert [term.wait(s) for s in (0.01, 0.0, -1.0)] == [True, True, True]
