@@ -39,23 +39,27 @@ class Solo:
         max_shards: int | None = None,
     ) -> None:
         self.clock = ManualClock() if server is None else server.clock
-        self.server = MemoryServer(self.clock) if server is None else server
-        self.store = self.server.store()
         self.said: list[c.Command] = []
         self.withheld: tuple[type[c.StoreCommand], ...] = ()
         """Calls of these kinds wait on their way; no other waits behind them."""
         self.refused: tuple[type[c.StoreCommand], ...] = ()
         """Calls of these kinds time out and never land."""
         self._queue: deque[c.StoreCommand] = deque()
-        self._effects = Effects(self.store, _GROUP, self.clock)
+        self._woken = False
+        self.connect(MemoryServer(self.clock) if server is None else server)
         record = MemberRecord(name=name, incarnation=f"i-{name}", max_shards=max_shards)
         self.machine = Machine(record, timing, self.store.guarantees, lambda: 0.5)
-        self._watch = self.store.watch(_GROUP, self._wake)
-        self._woken = False
         self.step(e.Start(self.now))
         for role in roles:
             self.step(e.RoleServed(self.now, role))
         self.settle()
+
+    def connect(self, server: MemoryServer) -> None:
+        """From now on the store is this one, as after its restore from a backup."""
+        self.server = server
+        self.store = server.store()
+        self.store.watch(_GROUP, self._wake)
+        self._effects = Effects(self.store, _GROUP, self.clock)
 
     # --- driving -----------------------------------------------------------------------------
 
