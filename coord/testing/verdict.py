@@ -5,7 +5,7 @@ machine's opinion; nothing here influences the world.
 
 * An act is legal only if, at that moment, the store holds the claim for the acting session under
   the acting token, and has not passed the moment at which it may end that session.
-* Acts on one claim key never go back to an older token.
+* Acts on one claim key never go back to an older token, nor acts on a role to an older generation.
 * Deposing is the exception to both: it takes a claim from a holder that trusts its session still.
   Acts under a deposed token are counted as `stale`; a resource that compares tokens refuses them.
 * Tokens of a key grow from holder to holder; a newer generation's exceed all of an older one's.
@@ -22,7 +22,8 @@ from coord.model import Claim, ClaimKey, View
 from coord.testing.memory import MemoryServer
 
 if TYPE_CHECKING:
-    from coord.testing.world_host import Host, TrueClock
+    from coord.testing.world_clock import TrueClock
+    from coord.testing.world_host import Host
 
 __all__ = ["Verdict"]
 
@@ -42,6 +43,7 @@ class Verdict:
         self._raw: dict[tuple[str, int], int] = {}
         self._acted: dict[ClaimKey, int] = {}
         self._deposed: set[tuple[ClaimKey, int]] = set()
+        self._generations: dict[str, int] = {}
         self._given: dict[ClaimKey, int] = {}
         self._by_generation: dict[tuple[str, int], int] = {}
         server.subscribe(group, self._changed)
@@ -93,6 +95,9 @@ class Verdict:
         if given.token < self._acted.get(key, 0):
             self.report(f"{host.name} acts on {key} under {given.token} after a newer token")
         self._acted[key] = max(given.token, self._acted.get(key, 0))
+        if key.generation < self._generations.get(key.role, 0):
+            self.report(f"{host.name} acts on {key} after a newer generation has")
+        self._generations[key.role] = max(key.generation, self._generations.get(key.role, 0))
 
     # --- what the store shows ----------------------------------------------------------------
 

@@ -32,10 +32,11 @@ from typing import Any
 from coord.config import Role, Timing
 from coord.core import events as e
 from coord.model import ClaimKey, MemberRecord, Note, RoleRecord, View
-from coord.spi import Tenure
+from coord.spi import ClaimRequest, Tenure
 from coord.testing.memory import Manner, MemoryServer
 from coord.testing.verdict import Verdict
-from coord.testing.world_host import Host, HostClock, TrueClock
+from coord.testing.world_clock import HostClock, TrueClock
+from coord.testing.world_host import Host
 from coord.testing.world_link import Link
 from coord.testing.world_work import STEADY, Behaviour, Conduct
 
@@ -181,6 +182,16 @@ class World:
             self.verdict.deposed(key, claim.token)
             left = Note(clean=False) if note is None else note
             self._store.depose(self.group, Tenure(key, claim.token, left))
+
+    def take(self, key: ClaimKey, session: str) -> None:
+        """Let a claim for `session` land now, as one that was sent long ago would."""
+        view = self.view()
+        claim = view.claims.get(key)
+        seen = claim.token if claim is not None else 0
+        note = claim.note if claim is not None else Note()
+        request = ClaimRequest(key, seen, view.roles[key.role].version, note)
+        self.note("take", key, session)
+        self.server.apply(self.group, lambda state, now: state.claim(now, session, (request,)))
 
     def land_held(self) -> None:
         """Let all requests that a script holds take effect now, oldest first."""

@@ -21,90 +21,20 @@ from coord.core import events as e
 from coord.core.machine import Machine
 from coord.core.states import SessionPhase
 from coord.effects import Effects
-from coord.errors import Certainty, StoreUnavailable
 from coord.model import ClaimKey, MemberRecord
-from coord.spi import Proof
 from coord.testing.faults import Fate
+from coord.testing.world_call import Call, Lane, refused, stamped, unheard
+from coord.testing.world_clock import NEVER_NS, NS, HostClock
 from coord.testing.world_link import Link
 from coord.testing.world_work import STEADY, Behaviour, Work
 
 if TYPE_CHECKING:
     from coord.testing.world import World
 
-__all__ = ["Host", "HostClock", "TrueClock"]
+__all__ = ["Host"]
 
 _INF = float("inf")
-_NEVER_NS = 1 << 62
-_NS = 1_000_000_000
 _STEPS_MAX = 20_000
-
-
-class TrueClock:
-    """The time of the world, counted in whole nanoseconds from 0."""
-
-    __slots__ = ("now_ns",)
-
-    def __init__(self) -> None:
-        self.now_ns = 0
-
-    def now(self) -> float:
-        """Seconds of true time."""
-        return self.now_ns * 1e-9
-
-
-class HostClock:
-    """A host's own clock: another start and another rate than true time."""
-
-    __slots__ = ("_origin_ns", "_origin_s", "_true", "rate")
-
-    def __init__(self, true: TrueClock, *, offset_s: float = 0.0, rate: float = 1.0) -> None:
-        self._true = true
-        self._origin_ns = true.now_ns
-        self._origin_s = true.now() + offset_s
-        self.rate = rate
-
-    def now(self) -> float:
-        """Seconds on this clock."""
-        return self._origin_s + (self._true.now_ns - self._origin_ns) * 1e-9 * self.rate
-
-    def when_ns(self, own_s: float) -> int:
-        """The first nanosecond of true time, not before now, at which this clock shows `own_s`."""
-        if own_s == _INF:
-            return _NEVER_NS
-        true = self._true
-        moment_ns = self._origin_ns + math.ceil((own_s - self._origin_s) / self.rate * 1e9)
-        if moment_ns <= true.now_ns:
-            return true.now_ns
-        while self._origin_s + (moment_ns - self._origin_ns) * 1e-9 * self.rate < own_s:
-            moment_ns += 1
-        return moment_ns
-
-
-class _Call:
-    """One request on its way."""
-
-    __slots__ = ("answered", "command", "event", "fate", "lane", "reply_ns", "sent_at_s")
-
-    def __init__(self, lane: _Lane, command: c.StoreCommand, fate: Fate, reply_ns: int) -> None:
-        self.lane = lane
-        self.command = command
-        self.fate = fate
-        self.reply_ns = reply_ns
-        self.sent_at_s = 0.0
-        self.answered = False
-        self.event: e.Done | e.Failed | None = None
-
-
-class _Lane:
-    """One thread that makes store calls, and when it means to wake: on two clocks."""
-
-    __slots__ = ("busy", "due_ns", "due_s", "round")
-
-    def __init__(self, round_: Callable[[], None]) -> None:
-        self.busy = False
-        self.due_ns = _NEVER_NS
-        self.due_s = _INF
-        self.round = round_
 
 
 class Host:
@@ -131,11 +61,11 @@ class Host:
         self._local: deque[c.Command] = deque()
         self._stop_wanted: bool | None = None
         self._woken = False
-        self._control = _Lane(self._control_round)
-        self._heartbeat = _Lane(self._heartbeat_round)
+        self._control = Lane(self._control_round)
+        self._heartbeat = Lane(self._heartbeat_round)
         self._steps_allowed = 0
         self._next_allowance_ns = 0
-        self._timeout_ns = int(world.timing.rpc_timeout_s / clock.rate * _NS)
+        self._timeout_ns = int(world.timing.rpc_timeout_s / clock.rate * NS)
         store = world.server.store() if shares_clock else world.server.store(clock=clock)
         self._effects = Effects(store, world.group, clock)
         self._watch = store.watch(world.group, self._change_seen)
@@ -197,7 +127,7 @@ class Host:
 
     def after(self, delay_s: float, then: object) -> None:
         """Do something of this host in `delay_s` of its own seconds."""
-        due_ns = self.world.clock.now_ns + math.ceil(delay_s / self.clock.rate * _NS)
+        due_ns = self.world.clock.now_ns + math.ceil(delay_s / self.clock.rate * NS)
         self.world.at(due_ns, self._run, then)
 
     def _run(self, then: Callable[[], None]) -> None:
@@ -234,9 +164,9 @@ class Host:
         if self.world.clock.now_ns < self._next_allowance_ns:
             raise RuntimeError(f"{self.name} spins: {_STEPS_MAX} steps within one second")
         self._steps_allowed = self.steps + _STEPS_MAX
-        self._next_allowance_ns = self.world.clock.now_ns + _NS
+        self._next_allowance_ns = self.world.clock.now_ns + NS
 
-    def _plan(self, lane: _Lane, when_s: float) -> None:
+    def _plan(self, lane: Lane, when_s: float) -> None:
         if when_s < lane.due_s:
             lane.due_s = when_s
             lane.due_ns = self.clock.when_ns(when_s)
@@ -254,13 +184,13 @@ class Host:
             self._control.due_ns, self._control.due_s = now_ns, -_INF
             self.world.at(now_ns, self._timer, self._control)
 
-    def _timer(self, lane: _Lane) -> None:
+    def _timer(self, lane: Lane) -> None:
         if self.dead:
             return
         if self.paused or (self.stalled and lane is self._control):
             self._frozen.append((self._timer, lane))
         elif lane.due_ns <= self.world.clock.now_ns and not lane.busy:
-            lane.due_ns, lane.due_s = _NEVER_NS, _INF
+            lane.due_ns, lane.due_s = NEVER_NS, _INF
             lane.round()
 
     # --- the control lane --------------------------------------------------------------------
@@ -338,16 +268,16 @@ class Host:
 
     # --- store calls -------------------------------------------------------------------------
 
-    def _send(self, lane: _Lane, command: c.StoreCommand) -> None:
+    def _send(self, lane: Lane, command: c.StoreCommand) -> None:
         fate, request_ns, reply_ns = self.link.decide(command, self.world.draw)
-        call = _Call(lane, command, fate, reply_ns)
+        call = Call(lane, command, fate, reply_ns)
         call.sent_at_s = self.clock.now()
         lane.busy = True
         world, now_ns = self.world, self.world.clock.now_ns
         if fate is not Fate.DELIVER:
             world.note(fate.value, self.name, type(command).__name__)
         if fate is Fate.REFUSE:
-            call.event = e.Failed(0.0, command, 0.0, _refused(command))
+            call.event = e.Failed(0.0, command, 0.0, refused(command))
             world.at(now_ns + (request_ns or 0) + reply_ns, self._reply, call)
             return
         timely = fate is Fate.DELIVER and (request_ns or 0) + reply_ns <= self._timeout_ns
@@ -360,7 +290,7 @@ class Host:
         else:
             world.at(now_ns + request_ns, self._land, call)
 
-    def _land(self, call: _Call) -> None:
+    def _land(self, call: Call) -> None:
         """The request takes effect in the store, whatever has become of its sender."""
         world = self.world
         world.note("land", self.name, type(call.command).__name__)
@@ -377,12 +307,12 @@ class Host:
         else:
             self._reply(call)
 
-    def _time_out(self, call: _Call) -> None:
+    def _time_out(self, call: Call) -> None:
         if not call.answered:
-            call.event = e.Failed(0.0, call.command, 0.0, _unheard(call.command))
+            call.event = e.Failed(0.0, call.command, 0.0, unheard(call.command))
             self._reply(call)
 
-    def _reply(self, call: _Call) -> None:
+    def _reply(self, call: Call) -> None:
         if self.dead or call.answered:
             return
         if self.paused or (self.stalled and call.lane is self._control):
@@ -394,7 +324,7 @@ class Host:
             raise RuntimeError("a reply without an answer")
         now = self.clock.now()
         if type(event) is e.Done:
-            value = _restamped(event.value, call.sent_at_s)
+            value = stamped(event.value, call.sent_at_s)
             event = e.Done(now, call.command, call.sent_at_s, value)
         elif type(event) is e.Failed:
             event = e.Failed(now, call.command, call.sent_at_s, event.error)
@@ -412,30 +342,10 @@ class Host:
         if self.dead or self.link.down:
             return
         low_s, high_s = self.link.reply_s
-        delay_ns = int((low_s + (high_s - low_s) * self.world.draw()) * _NS)
+        delay_ns = int((low_s + (high_s - low_s) * self.world.draw()) * NS)
         self.world.at(self.world.clock.now_ns + delay_ns, self._run, self._wake)
 
     def _wake(self) -> None:
         if not self._woken:
             self._woken = True
             self._nudge_control()
-
-
-def _restamped(value: object, sent_at_s: float) -> object:
-    """The answer as a synchronous client would give it: proven from when the request was sent."""
-    if type(value) is Proof:
-        return Proof(sent_at_s=sent_at_s, ttl_s=value.ttl_s, lag_s=value.lag_s)
-    if type(value) is c.Opened:
-        proof = Proof(sent_at_s=sent_at_s, ttl_s=value.proof.ttl_s, lag_s=value.proof.lag_s)
-        return value._replace(proof=proof)
-    return value
-
-
-def _unheard(command: c.StoreCommand) -> StoreUnavailable:
-    return StoreUnavailable(f"{type(command).__name__} had no reply in time")
-
-
-def _refused(command: c.StoreCommand) -> StoreUnavailable:
-    return StoreUnavailable(
-        f"{type(command).__name__} was refused", certainty=Certainty.NOT_APPLIED
-    )
