@@ -265,7 +265,7 @@ def test_code_that_returns_rests_and_then_leads_again() -> None:
     assert solo.term().token > term.token
 
 
-def test_code_that_was_asked_to_stop_owes_that_and_progress_buys_no_time() -> None:
+def test_code_that_was_asked_to_stop_owes_that_and_no_progress_nor_step_buys_time() -> None:
     solo, term = _leading()
     solo.step(e.RoleDropped(solo.now, "r"))
     solo.settle()
@@ -273,6 +273,7 @@ def test_code_that_was_asked_to_stop_owes_that_and_progress_buys_no_time() -> No
     assert not stop.now_over
     for _ in range(5):
         solo.run(5.0)
+        solo.began(term, max_s=500.0)
         solo.progressed(term)
     (stop,) = solo.hear(c.StopTerm)
     assert stop.now_over
