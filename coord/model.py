@@ -90,6 +90,9 @@ class EndingKind(Enum):
     TENURE = "tenure"  # max_tenure was reached: somebody else's turn
 
 
+_ENDING_KINDS = frozenset(kind.value for kind in EndingKind)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """One member's endings on one claim since the last progress that anybody made there.
@@ -145,7 +148,8 @@ class Note:
             poison_s=float(raw.get("p", 0.0)),
             endings=tuple(
                 Ending(member=m, kind=EndingKind(k), count=n, bar_s=b, barren=bool(barren))
-                for m, k, n, b, barren in raw.get("e", ())
+                for m, k, n, b, barren in (row[:5] for row in raw.get("e", ()))
+                if k in _ENDING_KINDS
             ),
         )
 
@@ -214,10 +218,10 @@ class MemberRecord:
             max_shards=raw.get("max_shards"),
             draining=bool(raw.get("draining", False)),
             algorithm=int(raw.get("algorithm", 1)),
-            roles=MappingProxyType({k: Shape(*v) for k, v in raw.get("roles", {}).items()}),
+            roles=MappingProxyType({k: Shape(*v[:2]) for k, v in raw.get("roles", {}).items()}),
             host=raw.get("host", ""),
             pid=int(raw.get("pid", 0)),
-            stuck=tuple(ClaimKey(*key) for key in raw.get("stuck", ())),
+            stuck=tuple(ClaimKey(*key[:4]) for key in raw.get("stuck", ())),
         )
 
 
@@ -276,11 +280,11 @@ class RoleRecord:
         pending = raw.get("pending")
         return cls(
             name=raw["name"],
-            shape=Shape(*raw["shape"]),
+            shape=Shape(*raw["shape"][:2]),
             generation=int(raw.get("generation", 1)),
             preferred=tuple(raw.get("preferred", ())),
             paused=bool(raw.get("paused", False)),
-            pending=Shape(*pending) if pending else None,
+            pending=Shape(*pending[:2]) if pending else None,
             token_base=int(raw.get("token_base", 0)),
             version=version,
         )
@@ -322,9 +326,9 @@ class Beacon:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Beacon:
-        """Read what `to_bytes` wrote."""
+        """Read what `to_bytes` wrote. What later releases add is ignored."""
         raw = json.loads(data) if data else {}
-        rows = raw.get("o", ())
+        rows = [row[:6] for row in raw.get("o", ())]
         return cls(
             overdue=tuple(Overdue(ClaimKey(r, g, s, t), k, p) for r, g, s, t, k, p in rows),
             more=int(raw.get("n", 0)),

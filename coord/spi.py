@@ -60,7 +60,6 @@ class Guarantees:
 
     `batch_size` is how many keys one `claim`, `release` or `amend` call takes within one
     timeout. `peers_evict` says that dead sessions stay until a peer calls `evict`.
-    `claims_check_role` says that `claim` is atomic with the check of `role_version`.
     `min_ttl_s` is the shortest ttl that the store grants.
     """
 
@@ -69,7 +68,6 @@ class Guarantees:
     expiry: Expiry
     pushes_changes: bool
     peers_evict: bool
-    claims_check_role: bool
     batch_size: int
     min_ttl_s: float = 0.0
 

@@ -43,7 +43,6 @@ GUARANTEES = Guarantees(
     expiry=Expiry.PROVEN,
     pushes_changes=True,
     peers_evict=True,
-    claims_check_role=True,
     batch_size=BATCH_SIZE,
     min_ttl_s=MIN_TTL_S,
 )

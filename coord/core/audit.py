@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from coord.config import Timing
 from coord.core.assignment import spread
-from coord.model import Beacon, ClaimKey, View
+from coord.model import Beacon, ClaimKey, Overdue, View
 from coord.spi import BeaconSeen
 
 __all__ = ["Audit", "Suspect"]
@@ -76,7 +76,7 @@ class Audit:
         for session, seen in beacons.items():
             if session == own:
                 continue
-            for overdue in Beacon.from_bytes(seen.payload).overdue:
+            for overdue in _overdue(seen):
                 suspect = Suspect(session, overdue.key, overdue.token)
                 case = self._cases.get(suspect)
                 if case is None or case.progress != overdue.progress:
@@ -92,3 +92,14 @@ class Audit:
             seq - case.since_seq >= self._timing.depose_beacons
             and now - case.since_s >= self._timing.depose_timeout_s
         )
+
+
+def _overdue(seen: BeaconSeen) -> tuple[Overdue, ...]:
+    """What a beacon admits; nothing if it cannot be read.
+
+    It was written by a peer, perhaps of a later release: it must not end the member that reads it.
+    """
+    try:
+        return Beacon.from_bytes(seen.payload).overdue
+    except (ValueError, TypeError, AttributeError):
+        return ()

@@ -7,8 +7,10 @@ Rules kept here, each with the case it defends against:
 
 * A heartbeat is due from the *sending* of the last proven one, and one is outstanding at most.
   (Counting from replies lets slow replies stretch the interval beyond the budget.)
-* No heartbeat is sent while the control thread is silent for `control_timeout`. (A half-dead
-  member must not keep leases that it cannot use.)
+* No heartbeat is sent while the control thread is silent for `control_timeout`, nor when the group
+  could not be read for that long after it was due to be. (A half-dead member must not keep leases
+  that it cannot use; one that cannot see that it was deposed or paused must not keep them either,
+  or it would lead for ever beside its successor: the lease proves the session, not the claim.)
 * At `stop_at` without newer proof the session is given up for good: nothing renews it any more and
   a new one is opened. (A member whose replies are lost would else keep alive, unheard, a lease
   that it does not trust, and nobody would lead.)
@@ -78,14 +80,17 @@ class Keeper:
         step = self._timing.rpc_timeout_s * 2 ** min(self.failures - 1, _BACKOFF_DOUBLINGS)
         self.open_due_s = now + min(step, self._timing.ttl_s / 2) * (0.5 + self._jitter())
 
-    def beat_now(self, now: float, last_tick_s: float) -> bool:
-        """Whether to send a heartbeat at this moment; if so it counts as sent."""
+    def beat_now(self, now: float, attentive_s: float) -> bool:
+        """Whether to send a heartbeat at this moment; if so it counts as sent.
+
+        `attentive_s` is when this member last showed that it can use what it keeps.
+        """
         if not self.renewing or self._beating or now < self._beat_due_s:
             return False
         if now >= self.lease.stop_at_s:
             self._beat_due_s = _INF  # given up for good, though the control side may not know yet
             return False
-        if now - last_tick_s > self._timing.control_timeout_s:
+        if now - attentive_s > self._timing.control_timeout_s:
             self._beat_due_s = now + self._timing.heartbeat_s
             return False
         self._beating = True
@@ -99,7 +104,7 @@ class Keeper:
         """
         before = self.lease.trusted_until_s
         self._beating = False
-        if not self.renewing:
+        if not self.renewing or now >= self.lease.stop_at_s:
             return
         self.lease.extend(proof, self._timing)
         self._beat_due_s = proof.sent_at_s + self._timing.heartbeat_s

@@ -46,6 +46,7 @@ class Duplicate:
 
     session: str
     since_s: float
+    """Since when, on the attended clock."""
     error: CoordError
     first_seq: int | None = None
 

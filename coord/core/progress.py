@@ -64,11 +64,6 @@ class Debt:
     entry_s: float = _INF
     """Where its entry stands in the book; infinite while it has none."""
 
-    @property
-    def owes(self) -> bool:
-        """Whether user code runs and progress is expected of it."""
-        return self.due_s != _INF
-
 
 class DebtBook:
     """The debts of one member, and the earliest of them."""

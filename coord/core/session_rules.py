@@ -34,7 +34,7 @@ class SessionRules:
 
     def __init__(self, member: Member) -> None:
         self._m = member
-        self._said_silent = False
+        self._said_silent = ""
 
     # --- opening -----------------------------------------------------------------------------
 
@@ -97,7 +97,8 @@ class SessionRules:
     def _meet_duplicate(self, error: DuplicateMember, now: float) -> None:
         known = self._m.duplicate
         if known is None or known.session != error.session:
-            self._m.duplicate = Duplicate(error.session, now, error)
+            since_s = self._m.attended.reading(now)
+            self._m.duplicate = Duplicate(error.session, since_s, error)
             self._m.report("waiting-for-name", str(error))
         self._m.look_at(now)
 
@@ -105,7 +106,8 @@ class SessionRules:
         """Whether the other session that carries our name still heartbeats.
 
         Two newer heartbeats prove it alive: one may have been on its way when its process died.
-        Stores that do not show heartbeats prove it by time: it outlived its ttl.
+        Stores that do not show heartbeats prove it by time: it outlived its ttl, on the attended
+        clock, because a pause of ours proves nothing about others.
 
         If it is ours, it is one of two. A ghost, left by an opening whose answer was lost, proves
         that this opening has landed, so that we may open under its incarnation again, which ends
@@ -130,8 +132,10 @@ class SessionRules:
         if known.first_seq is None:
             known.first_seq = other.seq
         timing = self._m.timing
-        outlived = now - known.since_s > 2 * other.ttl_s * (1 + timing.drift) + timing.heartbeat_s
-        if other.seq >= known.first_seq + 2 or outlived:
+        waited_s = self._m.attended.reading(now) - known.since_s
+        outlived = waited_s > 2 * other.ttl_s * (1 + timing.drift) + timing.heartbeat_s
+        shown = self._m.guarantees.peers_evict
+        if other.seq >= known.first_seq + 2 or (outlived and not shown):
             self._give_in(known.error)
 
     def _give_in(self, error: CoordError) -> None:
@@ -144,16 +148,26 @@ class SessionRules:
     def pulse(self, now: float) -> None:
         """Send a heartbeat if one is due and we deserve it."""
         keeper = self._m.keeper
-        if keeper.beat_now(now, self._m.last_tick_s) and keeper.session is not None:
+        ticked_s, seen_s = self._m.last_tick_s, self._seen_s()
+        fresh_until_s = seen_s + self._m.peers.refresh_s()
+        if keeper.beat_now(now, min(ticked_s, fresh_until_s)) and keeper.session is not None:
             self._m.emit(c.Heartbeat(keeper.session, self._beacon()))
-        silent = keeper.renewing and now - self._m.last_tick_s > self._m.timing.control_timeout_s
-        if silent and not self._said_silent:
-            self._m.report(
+        patience_s = self._m.timing.control_timeout_s
+        kind = why = ""
+        if keeper.renewing and now - ticked_s > patience_s:
+            kind, why = (
                 "control-silent",
-                f"the control thread has not ticked for {now - self._m.last_tick_s:.3g} s: "
-                "heartbeats stop until it does",
+                f"the control thread has not ticked for {now - ticked_s:.3g} s",
             )
-        self._said_silent = silent
+        elif keeper.renewing and now - fresh_until_s > patience_s:
+            kind, why = "view-stale", f"the group could not be read for {now - seen_s:.3g} s"
+        if kind and kind != self._said_silent:
+            self._m.report(kind, f"{why}: heartbeats stop until that is over")
+        self._said_silent = kind
+
+    def _seen_s(self) -> float:
+        """Since when our picture of the group may be out of date."""
+        return max(self._m.reading.sent_at_s, self._m.keeper.live_since_s)
 
     def _beacon(self) -> bytes:
         late = self._m.tenures.late

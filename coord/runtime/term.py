@@ -59,7 +59,8 @@ class Term:
 
     Guarantees: while `check()` returns, this member's session was proven by the store recently
     enough that, with clocks within the configured drift and a store that keeps its promises,
-    nobody else holds the claim at that moment.
+    nobody else holds the claim at that moment; a deposal (`coord depose`, or by a peer) excepted,
+    which frees the claim first and is noticed here with the next reading of the group.
 
     Does not guarantee: that an act begun after `check()` lands before the deadline. Give `token`
     to the resource (see `coord.fencing`) so that it can refuse what comes late.

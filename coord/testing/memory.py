@@ -89,7 +89,6 @@ class MemoryServer:
             expiry=Expiry.BOUNDED_LAG if self.lag_s else _EXPIRY[manner],
             pushes_changes=True,
             peers_evict=manner is not Manner.SERVER,
-            claims_check_role=True,
             batch_size=BATCH_SIZE,
             min_ttl_s=self._rules.min_ttl_s,
         )

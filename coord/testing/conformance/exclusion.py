@@ -58,12 +58,7 @@ def a_claim_on_a_stale_token_loses(kit: Kit) -> None:
 
 @checks.add()
 def a_claim_on_a_stale_role_record_loses(kit: Kit) -> None:
-    """ClaimRequest: it wins only under the role version it was decided on, where declared.
-
-    Nothing is checked of stores whose `Guarantees.claims_check_role` is False.
-    """
-    if not kit.guarantees.claims_check_role:
-        return
+    """ClaimRequest: it wins only under the role version it was decided on."""
     role = kit.role()
     key = role.claim_keys()[0]
     session = kit.member("a")

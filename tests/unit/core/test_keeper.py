@@ -31,7 +31,7 @@ def _live(at_s: float = 100.0, *, jitter: float = 0.5, took_s: float = 0.0) -> K
 
 
 def _beat(keeper: Keeper, sent_s: float, answered_s: float) -> None:
-    assert keeper.beat_now(sent_s, last_tick_s=sent_s)
+    assert keeper.beat_now(sent_s, attentive_s=sent_s)
     keeper.beat_proven(Proof(sent_at_s=sent_s, ttl_s=10.0), answered_s)
 
 
@@ -48,22 +48,22 @@ def test_heartbeats_are_due_from_the_sending_of_the_last_proven_one() -> None:
 
 def test_no_heartbeat_is_sent_before_it_is_due() -> None:
     keeper = _live(100.0)
-    assert not keeper.beat_now(102.4, last_tick_s=102.4)
-    assert keeper.beat_now(102.5, last_tick_s=102.5)
+    assert not keeper.beat_now(102.4, attentive_s=102.4)
+    assert keeper.beat_now(102.5, attentive_s=102.5)
 
 
 def test_one_heartbeat_is_outstanding_at_most() -> None:
     keeper = _live(100.0)
-    assert keeper.beat_now(102.5, last_tick_s=102.5)
+    assert keeper.beat_now(102.5, attentive_s=102.5)
     assert keeper.pulse_s() == _INF
-    assert not keeper.beat_now(106.0, last_tick_s=106.0)
+    assert not keeper.beat_now(106.0, attentive_s=106.0)
 
 
 @pytest.mark.parametrize("jitter", [0.0, 0.5, 0.999])
 def test_a_failed_heartbeat_is_tried_again_soon_and_moves_no_deadline(jitter: float) -> None:
     keeper = _live(100.0, jitter=jitter)
     before = keeper.lease.trusted_until_s
-    assert keeper.beat_now(102.5, last_tick_s=102.5)
+    assert keeper.beat_now(102.5, attentive_s=102.5)
     keeper.beat_failed(103.5)
     assert 103.5 < keeper.pulse_s() <= 103.5 + TIMING.rpc_timeout_s
     assert keeper.lease.trusted_until_s == before
@@ -72,7 +72,7 @@ def test_a_failed_heartbeat_is_tried_again_soon_and_moves_no_deadline(jitter: fl
 def test_a_heartbeat_that_proves_nothing_new_is_tried_again_soon() -> None:
     keeper = _live(100.0)
     before = keeper.lease.trusted_until_s
-    assert keeper.beat_now(102.5, last_tick_s=102.5)
+    assert keeper.beat_now(102.5, attentive_s=102.5)
     keeper.beat_proven(Proof(sent_at_s=100.0, ttl_s=10.0), 102.6)
     assert 102.6 < keeper.pulse_s() <= 103.6
     assert keeper.lease.trusted_until_s == before
@@ -83,10 +83,10 @@ def test_the_budget_survives_as_many_timeouts_as_it_promises() -> None:
     keeper = _live(100.0, jitter=0.999)
     for _ in range(TIMING.attempts):
         sent_s = keeper.pulse_s()
-        assert keeper.beat_now(sent_s, last_tick_s=sent_s)
+        assert keeper.beat_now(sent_s, attentive_s=sent_s)
         keeper.beat_failed(sent_s + TIMING.rpc_timeout_s)
     assert keeper.pulse_s() < keeper.lease.stop_at_s
-    assert keeper.beat_now(keeper.pulse_s(), last_tick_s=keeper.pulse_s())
+    assert keeper.beat_now(keeper.pulse_s(), attentive_s=keeper.pulse_s())
 
 
 # --- a half-dead member ----------------------------------------------------------------------
@@ -95,19 +95,19 @@ def test_the_budget_survives_as_many_timeouts_as_it_promises() -> None:
 def test_no_heartbeat_is_sent_while_the_control_thread_is_silent() -> None:
     """A member that can renew but not work must not keep what it holds."""
     keeper = _live(100.0)
-    assert not keeper.beat_now(102.5, last_tick_s=102.5 - TIMING.control_timeout_s - 0.1)
+    assert not keeper.beat_now(102.5, attentive_s=102.5 - TIMING.control_timeout_s - 0.1)
     assert keeper.pulse_s() == 105.0, "it looks again, and does not spin"
 
 
 def test_heartbeats_go_on_when_the_control_thread_ticks_again() -> None:
     keeper = _live(100.0)
-    keeper.beat_now(102.5, last_tick_s=50.0)
-    assert keeper.beat_now(105.0, last_tick_s=104.9)
+    keeper.beat_now(102.5, attentive_s=50.0)
+    assert keeper.beat_now(105.0, attentive_s=104.9)
 
 
 def test_a_control_thread_that_is_silent_for_less_than_its_timeout_is_waited_for() -> None:
     keeper = _live(100.0)
-    assert keeper.beat_now(102.5, last_tick_s=102.5 - TIMING.control_timeout_s)
+    assert keeper.beat_now(102.5, attentive_s=102.5 - TIMING.control_timeout_s)
 
 
 # --- giving up -------------------------------------------------------------------------------
@@ -124,13 +124,13 @@ def test_a_session_without_proof_is_doubted_from_stop_at_on() -> None:
 def test_from_stop_at_on_no_heartbeat_is_sent_even_before_anybody_has_noticed() -> None:
     """The heartbeat thread wakes first after a pause: it must not revive what is given up."""
     keeper = _live(100.0)
-    assert not keeper.beat_now(keeper.lease.stop_at_s, last_tick_s=keeper.lease.stop_at_s)
+    assert not keeper.beat_now(keeper.lease.stop_at_s, attentive_s=keeper.lease.stop_at_s)
     assert keeper.pulse_s() == _INF
 
 
 def test_a_proof_that_comes_after_the_giving_up_buys_no_more_trust() -> None:
     keeper = _live(100.0)
-    assert keeper.beat_now(107.0, last_tick_s=107.0)
+    assert keeper.beat_now(107.0, attentive_s=107.0)
     keeper.signal(SessionSignal.DOUBT)
     before = keeper.lease.trusted_until_s
     keeper.beat_proven(Proof(sent_at_s=107.0, ttl_s=10.0), 108.0)
@@ -142,7 +142,7 @@ def test_a_session_that_is_left_in_order_is_renewed_until_its_work_has_stopped()
     keeper = _live(100.0)
     keeper.signal(SessionSignal.STOP)
     assert keeper.phase is SessionPhase.LEAVING
-    assert keeper.beat_now(102.5, last_tick_s=102.5)
+    assert keeper.beat_now(102.5, attentive_s=102.5)
 
 
 def test_a_forgotten_session_is_not_trusted_and_not_renewed() -> None:
@@ -164,12 +164,13 @@ def test_no_heartbeat_ever_leaves_at_or_after_stop_at(
     for wait_s, answered, took_s in course:
         now += wait_s
         stop_at_s = keeper.lease.stop_at_s
-        if not keeper.beat_now(now, last_tick_s=now):
+        if not keeper.beat_now(now, attentive_s=now):
             continue
         assert now < stop_at_s
         if answered:
             keeper.beat_proven(Proof(sent_at_s=now, ttl_s=10.0), now + took_s)
-            assert keeper.lease.stop_at_s > stop_at_s
+            in_time = now + took_s < stop_at_s
+            assert (keeper.lease.stop_at_s > stop_at_s) is in_time, "given up is given up"
         else:
             keeper.beat_failed(now + took_s)
             assert keeper.lease.stop_at_s == stop_at_s

@@ -21,7 +21,6 @@ GUARANTEES = Guarantees(
     expiry=Expiry.PROVEN,
     pushes_changes=True,
     peers_evict=True,
-    claims_check_role=True,
     batch_size=10,
 )
 OWN = "s-a"
