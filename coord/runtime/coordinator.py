@@ -291,7 +291,7 @@ class Coordinator:
 
         The body of the loop is the work; coming back for the next term ends the present one (the
         claim is released, and this member rests for `rest_s` if it ended by its own wish). Leaving
-        the loop stops serving the role.
+        the loop, by `break` or by an error of the body, does so too and stops serving the role.
         """
         binding = Loop(self.engine(), single_role(role))
         with self._bound(binding):

@@ -26,6 +26,7 @@ from tests.unit.runtime.support import Recorder, sees
 MEMBERS, SHARDS = 5, 20
 TIMING = Timing.of(0.6, settle_s=0.05, claim_timeout_s=0.1)
 _FAULTS = (Fate.LOSE_REQUEST, Fate.LOSE_REPLY, Fate.HOLD, Fate.REFUSE)
+_MORE = range(3, 40)
 ROLE = Role("many", shards=SHARDS, progress_timeout_s=None)
 
 
@@ -100,7 +101,7 @@ class Resource:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2, *(pytest.param(n, marks=pytest.mark.soak) for n in _MORE)])
 def test_no_two_members_trust_themselves_at_once_whatever_the_network_does(
     monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:

@@ -15,6 +15,7 @@ from tests.unit.runtime.conftest import Start, Started
 from tests.unit.runtime.support import BOUND_S, sees
 
 MEMBERS, SHARDS, OPERATIONS = 8, 200, 30
+_MORE = range(3, 40)
 ROLE = Role("many", shards=SHARDS, progress_timeout_s=None)
 
 
@@ -79,7 +80,7 @@ def all_led(view: View) -> bool:
     return len(held) == SHARDS
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, 2, *(pytest.param(n, marks=pytest.mark.soak) for n in _MORE)])
 def test_members_that_come_and_go_never_act_twice_for_a_shard(start: Start, seed: int) -> None:
     chance, guard, running = random.Random(seed), Guard(), list[Started]()
     serving = (serve_by_threads, serve_as_sets)
