@@ -107,9 +107,12 @@ class Loop(Binding):
         """The loop is gone: end what it has not taken."""
         if self.engine.forked:
             return
-        self.over()
-        while self._ready:
-            self._ready.popleft().end(None)
+        with self._changed:
+            self.over()
+            left = list(self._ready)
+            self._ready.clear()
+        for term in left:
+            term.end(None)
 
 
 class Serving(Binding):

@@ -30,6 +30,7 @@ from coord.errors import Certainty, CoordError, ForkedProcess, InternalError, St
 from coord.model import EndingKind, View
 from coord.runtime.bindings import Binding
 from coord.runtime.crew import Crew
+from coord.runtime.farewells import Farewells
 from coord.runtime.heart import Heart
 from coord.runtime.hooks import Hooks, HooksChain
 from coord.runtime.term import Term
@@ -74,6 +75,7 @@ class Engine:
         self._queue: deque[c.StoreCommand] = deque()
         self._beats: deque[c.Heartbeat] = deque()
         self._local: deque[c.Command] = deque()
+        self._farewells = Farewells(self, self._lock, self._inbox)
         self._listeners: list[Callable[[], None]] = []
         self._control_thread = self._thread("coord-control", self._control)
         self._heartbeat_thread = self._thread("coord-heartbeat", self._heart.beat)
@@ -148,17 +150,11 @@ class Engine:
         """Stand ready no more. Nothing happens in a forked child."""
         if self.forked:
             return
-        with self._lock:
-            if self.crew.leave(binding):
-                self.step(e.RoleDropped(self.clock.now(), binding.role.name))
+        self._farewells.say(binding, None)
 
     def term_over(self, term: Term, kind: EndingKind | None) -> None:
         """User code of a term has stopped."""
-        with self._lock:
-            if not self.crew.remove(term):
-                return
-            self.step(e.WorkEnded(self.clock.now(), term.number, kind))
-        self.crew.over(term)
+        self._farewells.say(term, kind)
 
     def listen(self, heard: Callable[[], None]) -> Callable[[], None]:
         """Have `heard()` called after whatever `wait_for` may wait for; returns how to end that.
@@ -253,6 +249,7 @@ class Engine:
             if self._woken:
                 self._woken = False
                 self.step(e.Wake(now))
+            ended = self._farewells.take()
             self.step(e.Tick(now))
             local = list(self._local)
             self._local.clear()
@@ -261,6 +258,8 @@ class Engine:
             self._sleeps_until_s = self.machine.wake_s
         if asked:
             self._announce()
+        for term in ended:
+            self.crew.over(term)
         for item in local:
             self._deliver(item)
         self.crew.overruns.judge(now)
