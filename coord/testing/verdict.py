@@ -77,6 +77,10 @@ class Verdict:
         if twins:
             self.report(f"{host.name} runs two terms of {given.key} at once")
 
+    def ended(self, given: StartTerm) -> None:
+        """A term's code has stopped."""
+        self._raw.pop((given.lease.session, given.number), None)
+
     def acted(self, host: Host, given: StartTerm) -> None:
         """User code touched its resource."""
         self.acts += 1

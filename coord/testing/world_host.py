@@ -251,6 +251,7 @@ class Host:
         """User code of a term has stopped."""
         if self.works.pop(work.given.number, None) is not None:
             self.world.note("end", self.name, work.given.key, kind)
+            self.world.verdict.ended(work.given)
             self._step(e.WorkEnded(self.clock.now(), work.given.number, kind))
 
     # --- the heartbeat lane ------------------------------------------------------------------

@@ -7,7 +7,6 @@ of them and at the end. Knows nothing of how the core works.
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -19,9 +18,10 @@ from coord.testing.faults import Fate
 from coord.testing.memory import Manner
 from coord.testing.world import Behaviour, Conduct, Host, World
 
-__all__ = ["HEALED_WITHIN_S", "FleetMachine"]
+__all__ = ["HEALED_WITHIN_S", "NAMES", "ROLES", "FleetMachine"]
 
 NAMES = ("a", "b", "c", "d")
+ROLES = ("one", "many", "pair")
 _TTL_S = 6.0
 _DRIFT = 0.01
 HEALED_WITHIN_S = 90.0
@@ -65,8 +65,6 @@ def roles() -> dict[str, Role]:
 
 class FleetMachine(RuleBasedStateMachine):
     """Some hosts, three roles, all faults."""
-
-    manners: ClassVar[tuple[Manner, ...]] = tuple(Manner)
 
     def __init__(self) -> None:
         super().__init__()
@@ -193,7 +191,7 @@ class FleetMachine(RuleBasedStateMachine):
 
     @rule(
         name=st.sampled_from(NAMES),
-        role=st.sampled_from(["one", "many", "pair"]),
+        role=st.sampled_from(ROLES),
         conduct=st.sampled_from(list(Conduct)),
         stop_s=st.sampled_from([0.0, 0.5, 3.0, _INF]),
         after=st.integers(0, 3),
@@ -210,7 +208,7 @@ class FleetMachine(RuleBasedStateMachine):
             host.behaviours.clear()
             host.unstick()
 
-    @rule(name=st.sampled_from(NAMES), role=st.sampled_from(["one", "many", "pair"]))
+    @rule(name=st.sampled_from(NAMES), role=st.sampled_from(ROLES))
     def serve_or_drop(self, name: str, role: str) -> None:
         host = self._host(name)
         if host is None or not host.up or host.stopped:
@@ -224,7 +222,7 @@ class FleetMachine(RuleBasedStateMachine):
 
     # --- operators ---------------------------------------------------------------------------
 
-    @rule(role=st.sampled_from(["one", "many", "pair"]))
+    @rule(role=st.sampled_from(ROLES))
     def pause_or_open_role(self, role: str) -> None:
         record = self.world.view().roles.get(role)
         if record is not None:
