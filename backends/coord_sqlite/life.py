@@ -9,8 +9,9 @@ Owns when a session may be opened, and when one may be ended by others. Rules an
   so one of the two comes first for everybody and no claim has two holders. The holder itself has
   stopped long before, on its own deadline.
 - The clock is read inside the transaction: after the waiting, not before.
-- Expiry proves death only to a reader of the same clock. A reader of another clock on the same
-  machine has watched the heartbeat number instead; the eviction compares it.
+- Expiry proves death only to a reader of the same clock. A reader of another clock, or of another
+  boot id, has watched the heartbeat number for a ttl instead; the eviction compares it. Another
+  boot id proves nothing: see `place`.
 """
 
 # ruff: noqa: S608  statements are put together from constants alone
@@ -43,8 +44,6 @@ class Observer:
     def fate(self, row: SessionRow) -> Fate:
         """What can be proven of a session right now."""
         self.check_machine(row)
-        if row.boot != self.place.boot:
-            return Fate.DEAD
         fate, descriptor = open_process(row.process, self.process)
         if descriptor >= 0:
             os.close(descriptor)

@@ -10,8 +10,9 @@ Owns how a request reaches the file. Knows no table. Rules and their reasons:
 - Work that changed nothing is rolled back: no fsync, and nobody is woken.
 - `durable` connections sync the log at every commit (synchronous=FULL). Tokens and role records
   must not go back after a power loss, since resources outside have seen them. Heartbeats need no
-  such thing: after a power loss there is another boot id, and every session is dead anyway. The
-  sync costs a claim some 0.3 ms on the machine the figures in docs/performance.md come from.
+  such thing: a power loss ends every process that sent one, and a session whose row went back
+  is watched for a ttl by whoever comes after, as any of another boot id. The sync costs a claim
+  some 0.3 ms on the machine the figures in docs/performance.md come from.
 - A connection is never used by a forked child: SQLite's locks belong to the parent.
 - The database file is never opened by anything but SQLite: closing any other descriptor of it
   would drop all of this process's locks on it (POSIX says so), silently.

@@ -4,7 +4,11 @@ Owns those identities and what follows from comparing them. Touches no database.
 
 - Moments are compared only within one boot and one time namespace, and only between readers of
   the system's own clock: processes with the same boot id have shown boot clocks 1,000 s apart.
-- The same machine with another boot id has been restarted: whatever lived then is dead.
+- Another boot id proves no death. A container may have one of its own on the same kernel, and a
+  service may see none; taking it for a restart once ended live sessions. Their fate is unknown
+  (`test_a_session_of_another_boot_id_is_watched_like_one_of_another_clock`).
+- What is not known equals nothing and differs from nothing
+  (`test_what_is_not_known_proves_nothing`).
 - Another machine cannot share a SQLite file; the store refuses it.
 - A process is provably gone only when the kernel says so: its pidfd is readable (the whole thread
   group has exited), or the pid is unused, or in use by a process with another start time. Only
@@ -52,15 +56,18 @@ class Place:
 
     def same_machine(self, other: Place) -> bool:
         """Whether both can be one machine. An unknown machine gets the benefit of the doubt:
-        containers often have no machine id, and the filesystem is a local one.
+        containers often have no machine id, and the filesystem is a local one. Nothing follows
+        from yes: copied images share their machine ids.
         """
-        if self.boot == other.boot:
+        if self.boot and self.boot == other.boot:
             return True
         return not self.machine or not other.machine or self.machine == other.machine
 
     def comparable(self, other: Place) -> bool:
         """Whether moments stamped there can be compared with ours."""
-        return bool(self.clock) and self.boot == other.boot and self.clock == other.clock
+        if not self.boot or not self.clock:
+            return False
+        return self.boot == other.boot and self.clock == other.clock
 
 
 def place_of(clock: Clock, *, machine: str = "") -> Place:
@@ -71,7 +78,7 @@ def place_of(clock: Clock, *, machine: str = "") -> Place:
     boot = _text("/proc/sys/kernel/random/boot_id")
     own = type(clock) is not SystemClock
     domain = f"clock {os.getpid()}.{id(clock)}" if own else _time_namespace()
-    return Place(machine or _text("/etc/machine-id"), boot, domain if boot or own else "")
+    return Place(machine or _text("/etc/machine-id"), boot, domain if boot else "")
 
 
 def this_process() -> Process:
@@ -79,10 +86,11 @@ def this_process() -> Process:
     pid = os.getpid()
     namespace = _link("/proc/self/ns/pid")
     boot = _text("/proc/sys/kernel/random/boot_id")
-    if not boot or not namespace or _link("/proc/self") != str(pid):
-        return Process("", pid, 0)  # no /proc, or one of another namespace
     # Start times shift with the time namespace, so they compare only within one.
-    return Process(f"{boot} {namespace} {_time_namespace()}", pid, _started(pid) or 0)
+    clock = _time_namespace()
+    if not boot or not namespace or not clock or _link("/proc/self") != str(pid):
+        return Process("", pid, 0)  # no /proc, or a part of it, or one of another namespace
+    return Process(f"{boot} {namespace} {clock}", pid, _started(pid) or 0)
 
 
 def open_process(process: Process, seen_from: Process) -> tuple[Fate, int]:
@@ -113,12 +121,15 @@ def exited(descriptor: int) -> bool:
 
 
 def _time_namespace() -> str:
-    """Equal texts mean equal boot clocks; two namespaces of equal offsets count as one."""
+    """Equal texts mean equal boot clocks; two namespaces of equal offsets count as one. Empty: not
+    known.
+    """
     own = _link("/proc/self/ns/time")
-    offsets = _text("/proc/self/timens_offsets")
-    if own and own != _link("/proc/self/ns/time_for_children"):
+    if not own:  # a kernel without time namespaces shows the others; else nothing can be said
+        return "one clock" if _link("/proc/self/ns/pid") else ""
+    if own != _link("/proc/self/ns/time_for_children"):
         return own  # the offsets shown are those of future children
-    return " ".join(offsets.split()) or own or "one clock"
+    return " ".join(_text("/proc/self/timens_offsets").split()) or own
 
 
 def _started(pid: int) -> int | None:

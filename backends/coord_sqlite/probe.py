@@ -114,12 +114,16 @@ def _clock(observer: Observer) -> Probe:
     place = observer.place
     proof = "a crash is noticed at once"
     if not observer.process.namespace:
-        proof = "a crash takes the whole ttl to notice (no /proc of this pid namespace)"
+        proof = "a crash takes the whole ttl to notice (/proc does not tell)"
+    cure = (
+        "Let members read their own /proc and /proc/sys (systemd's ProcSubset=pid hides that), so "
+        "that they can compare their clocks."
+    )
     return Probe(
         name="clock",
         ok=bool(place.clock),
         value=f"boot {place.boot or 'not known'}, clock {place.clock or 'not comparable'}; {proof}",
-        cure="" if place.clock else "Mount /proc, so that members can compare their clocks.",
+        cure="" if place.clock else cure,
     )
 
 

@@ -3,6 +3,11 @@
 Owns one cached view per group. Decides nothing. The costs it keeps (`test_idle_costs.py`): while
 the group's revision stands still, a view is one statement and O(members), whatever is claimed;
 after a change it reads the rows that changed, and copies the mapping of claims once.
+
+Reading only what changed takes for granted that the file only goes forward. A backup copied back
+into it through SQLite breaks that, and may even have gone on beyond our revision since. But such a
+copy raises the file's schema version, as does nothing that members do: when that or the group has
+changed, or the revision fell, all is read anew (`test_going_back.py`).
 """
 
 # ruff: noqa: S608  statements are put together from constants alone
@@ -14,7 +19,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from coord.errors import Certainty, StoreUnavailable
 from coord.model import Claim, ClaimKey, LiveMember, RoleRecord, View
@@ -26,11 +31,12 @@ from coord_sqlite.records import SESSION_COLUMNS, SessionRow, member_of, note_of
 __all__ = ["Snapshots"]
 
 _PULSE = (
-    "SELECT g.gid, g.revision, s.id, s.seq, s.expires_at_s FROM groups g "
+    "SELECT g.gid, g.revision, (SELECT schema_version FROM pragma_schema_version), "
+    "s.id, s.seq, s.expires_at_s FROM groups g "
     "LEFT JOIN sessions s ON s.gid = g.gid WHERE g.name=?"
 )
-_SESSIONS = f"SELECT record, {SESSION_COLUMNS} FROM sessions WHERE gid=? AND rev>?"
-_ROLES = "SELECT role, name, version, body FROM roles WHERE gid=? AND rev>?"
+_SESSIONS = f"SELECT record, name, {SESSION_COLUMNS} FROM sessions WHERE gid=? AND rev>?"
+_ROLES = "SELECT role, name, version, generation, body FROM roles WHERE gid=? AND rev>?"
 _CLAIMS = (
     "SELECT role, generation, shard, seat, token, session, note, clean FROM claims "
     "WHERE gid=? AND rev>?"
@@ -39,17 +45,33 @@ _CLAIMS_OF_ROLE = _CLAIMS.replace("gid=? AND rev>?", "role=?")
 
 
 _Pulse = list[tuple[Any, ...]]
-"""Rows of `_PULSE`: the group's number and revision, and one session each (or none at all)."""
+"""Rows of `_PULSE`: what `_Mark` has, and one session each (or none at all)."""
+
+
+class _Mark(NamedTuple):
+    """What tells one state of a group from others, heartbeats aside; zeros while it is missing."""
+
+    gid: int
+    revision: int
+    schema: int
+
+
+class _Role(NamedTuple):
+    """A role by its columns, and its record if that can be read."""
+
+    name: str
+    generation: int
+    record: RoleRecord | None
 
 
 @dataclass(slots=True)
 class _Known:
     """What was read of one group. The mappings inside views are never changed in place."""
 
-    gid: int
+    mark: _Mark
     view: View
     sessions: dict[str, SessionRow]
-    roles: dict[int, RoleRecord]
+    roles: dict[int, _Role]
 
 
 class Snapshots:
@@ -77,9 +99,9 @@ class Snapshots:
             self._lock.release()
 
     def _view(self, link: Link, group: str) -> View:
-        known = self._groups.get(group) or _Known(0, View(group=group, revision=0), {}, {})
+        known = self._groups.get(group) or _nothing(group, _mark([]))
         pulse = link.read(_PULSE, (group,))
-        if [known.gid, known.view.revision] != _mark(pulse):
+        if known.mark != _mark(pulse):
             known, pulse = self._catch_up(link, known)
         self._peers.track(group, {sid: row.process for sid, row in known.sessions.items()})
         view = self._with_pulse(known, pulse)
@@ -91,12 +113,10 @@ class Snapshots:
 
         def work(connection: sqlite3.Connection) -> tuple[_Known, _Pulse]:
             pulse = connection.execute(_PULSE, (known.view.group,)).fetchall()
-            gid, revision = _mark(pulse)
-            base = known
-            if gid != known.gid:  # somebody deleted the group, or it is new
-                empty = View(group=known.view.group, revision=0)
-                base = _Known(gid, empty, {}, {})
-            return self._news(connection, base, pulse, revision), pulse
+            mark, base = _mark(pulse), known
+            if not _follows(mark, known.mark):
+                base = _nothing(known.view.group, mark)
+            return self._news(connection, base, pulse, mark), pulse
 
         return link.snapshot(work)
 
@@ -106,11 +126,11 @@ class Snapshots:
         before = known.view.members
         members: dict[str, LiveMember] = {}
         changed = False
-        for _, _, sid, seq, expires_at_s in pulse:
+        for _, _, _, sid, seq, expires_at_s in pulse:
             if sid is None:  # a group without sessions
                 continue
             old = before[sid]
-            is_gone = sid in gone or known.sessions[sid].boot != self._observer.place.boot
+            is_gone = sid in gone
             if old.seq == seq and old.gone == is_gone:
                 members[sid] = old
                 continue
@@ -122,21 +142,23 @@ class Snapshots:
         return known.view.with_members(MappingProxyType(members)) if changed else known.view
 
     def _news(
-        self, connection: sqlite3.Connection, known: _Known, pulse: _Pulse, revision: int
+        self, connection: sqlite3.Connection, known: _Known, pulse: _Pulse, mark: _Mark
     ) -> _Known:
         old = known.view
-        since = (known.gid, old.revision)
+        since = (mark.gid, old.revision)
         sessions, members = self._members(connection, known, pulse, since)
         roles, reread = _changed_roles(connection, known, since)
         claims = _changed_claims(connection, old, roles, reread, since)
         view = View(
             group=old.group,
-            revision=revision,
+            revision=mark.revision,
             members=MappingProxyType(members),
             claims=MappingProxyType(claims) if claims is not None else old.claims,
-            roles=MappingProxyType({record.name: record for record in roles.values()}),
+            roles=MappingProxyType(
+                {role.name: role.record for role in roles.values() if role.record is not None}
+            ),
         )
-        return _Known(known.gid, view, sessions, roles)
+        return _Known(mark, view, sessions, roles)
 
     def _members(
         self,
@@ -146,7 +168,7 @@ class Snapshots:
         since: tuple[int, int],
     ) -> tuple[dict[str, SessionRow], dict[str, LiveMember]]:
         news: dict[str, tuple[SessionRow, LiveMember]] = {}
-        for text, *columns in connection.execute(_SESSIONS, since):
+        for text, name, *columns in connection.execute(_SESSIONS, since):
             row = SessionRow(*columns)
             self._observer.check_machine(row)
             comparable = self._observer.place.comparable(row.place)
@@ -154,42 +176,51 @@ class Snapshots:
                 row,
                 LiveMember(
                     session=row.id,
-                    record=member_of(text),
+                    record=member_of(text, name, row.incarnation),
                     ttl_s=row.ttl_s,
                     seq=row.seq,
                     expires_at_s=row.expires_at_s if comparable else None,
                 ),
             )
-        live = [sid for _, _, sid, _, _ in pulse if sid is not None]
+        live = [sid for _, _, _, sid, _, _ in pulse if sid is not None]
         sessions = {sid: news[sid][0] if sid in news else known.sessions[sid] for sid in live}
         members = {sid: news[sid][1] if sid in news else known.view.members[sid] for sid in live}
         return sessions, members
 
 
-def _mark(pulse: _Pulse) -> list[int]:
-    """Number and revision of the group; zeros while it does not exist."""
-    return list(pulse[0][:2]) if pulse else [0, 0]
+def _mark(pulse: _Pulse) -> _Mark:
+    return _Mark(*pulse[0][:3]) if pulse else _Mark(0, 0, 0)
+
+
+def _nothing(group: str, mark: _Mark) -> _Known:
+    """Nothing read yet."""
+    return _Known(mark, View(group=group, revision=0), {}, {})
+
+
+def _follows(mark: _Mark, before: _Mark) -> bool:
+    """Whether what was read at `before` needs nothing but what changed since."""
+    is_same = (mark.gid, mark.schema) == (before.gid, before.schema)
+    return is_same and mark.revision >= before.revision
 
 
 def _changed_roles(
     connection: sqlite3.Connection, known: _Known, since: tuple[int, int]
-) -> tuple[dict[int, RoleRecord], set[int]]:
-    """All role records, and the roles of which all claims must be read anew."""
+) -> tuple[dict[int, _Role], set[int]]:
+    """All roles, and those of which all claims must be read anew."""
     roles = dict(known.roles)
     reread: set[int] = set()
-    for role, name, version, body in connection.execute(_ROLES, since):
-        record = role_of(body, version)
-        before = known.view.roles.get(name)
-        if before is not None and before.generation != record.generation:
+    for role, name, version, generation, body in connection.execute(_ROLES, since):
+        before = roles.get(role)
+        if before is not None and before.generation != generation:
             reread.add(role)
-        roles[role] = record
+        roles[role] = _Role(name, generation, role_of(body, version))
     return roles, reread
 
 
 def _changed_claims(
     connection: sqlite3.Connection,
     old: View,
-    roles: dict[int, RoleRecord],
+    roles: dict[int, _Role],
     reread: set[int],
     since: tuple[int, int],
 ) -> dict[ClaimKey, Claim] | None:
@@ -206,9 +237,9 @@ def _changed_claims(
         else dict(old.claims)
     )
     for role, generation, shard, seat, token, session, note, clean in rows:
-        record = roles[role]
-        key = ClaimKey(record.name, generation, shard, seat)
-        if session is None and generation < record.generation:
+        name, current, _ = roles[role]
+        key = ClaimKey(name, generation, shard, seat)
+        if session is None and generation < current:
             claims.pop(key, None)
         else:
             claims[key] = Claim(key, token, session, note_of(note, clean))

@@ -25,6 +25,10 @@ class Cost:
         self.statements: list[str] = []
         self.steps = 0
 
+    def _statement(self, text: str) -> None:
+        if not text.startswith("--"):  # SQLite's mark of what a statement runs within itself
+            self.statements.append(text)
+
     def _step(self) -> int:
         self.steps += 1
         return 0
@@ -34,7 +38,7 @@ class Cost:
         """Count while the block runs."""
         connections: list[sqlite3.Connection] = [link._connection for link in links]
         for connection in connections:
-            connection.set_trace_callback(self.statements.append)
+            connection.set_trace_callback(self._statement)
             connection.set_progress_handler(self._step, 1)
         yield
         for connection in connections:
