@@ -1,4 +1,5 @@
-"""What users and people who write stores test with: fake terms, time, stores in memory, faults.
+"""What users and people who write stores test with: fake terms, time, stores in memory, faults,
+and whole fleets in virtual time.
 
 Owns the table of names below and holds no logic; a name's module is imported on first use.
 `coord.testing.conformance` is a package of its own and not needed to use the rest.
@@ -14,32 +15,43 @@ if TYPE_CHECKING:  # the same table once more, for type checkers and editors
     from coord.testing.faults import Fate, FaultPlan, FaultyStore
     from coord.testing.memory import Manner, MemoryServer, MemoryStore
     from coord.testing.terms import FakeAsyncTerm, FakeTerm, fake_term
+    from coord.testing.world import World
+    from coord.testing.world_link import Link
+    from coord.testing.world_work import Behaviour, Conduct
 
 __all__ = [
+    "Behaviour",
+    "Conduct",
     "FakeAsyncTerm",
     "FakeTerm",
     "Fate",
     "FaultPlan",
     "FaultyStore",
+    "Link",
     "Manner",
     "ManualClock",
     "MemoryServer",
     "MemoryStore",
     "SkewedClock",
+    "World",
     "fake_term",
 ]
 
 _HOMES = {
+    "Behaviour": "coord.testing.world_work",
+    "Conduct": "coord.testing.world_work",
     "FakeAsyncTerm": "coord.testing.terms",
     "FakeTerm": "coord.testing.terms",
     "Fate": "coord.testing.faults",
     "FaultPlan": "coord.testing.faults",
     "FaultyStore": "coord.testing.faults",
+    "Link": "coord.testing.world_link",
     "Manner": "coord.testing.memory",
     "ManualClock": "coord.testing.clock",
     "MemoryServer": "coord.testing.memory",
     "MemoryStore": "coord.testing.memory",
     "SkewedClock": "coord.testing.clock",
+    "World": "coord.testing.world",
     "fake_term": "coord.testing.terms",
 }
 

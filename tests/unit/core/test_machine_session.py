@@ -10,7 +10,13 @@ from coord.config import Role, Timing
 from coord.core import commands as c
 from coord.core import events as e
 from coord.core.states import SessionPhase
-from coord.errors import ConfigError, DuplicateMember, SessionLost, StoreRefused, StoreUnavailable
+from coord.errors import (
+    ConfigError,
+    DuplicateMember,
+    SessionLost,
+    StoreRefused,
+    StoreUnavailable,
+)
 from coord.model import ClaimKey
 from coord.testing.clock import ManualClock
 from coord.testing.faults import Fate
@@ -313,37 +319,7 @@ def test_a_member_that_is_forced_gives_back_unclean_what_still_runs() -> None:
     world.verdict.check()
 
 
-# --- a good guest of its driver --------------------------------------------------------------
-
-
-def test_the_control_thread_is_asked_to_tick_however_many_other_events_come() -> None:
-    """Each answer asks for the next tick; if it counted from there, none would ever come."""
-    solo = Solo(ROLE)
-    solo.run(3)
-    last_tick_s = solo.machine.member.last_tick_s
-    while solo.now < last_tick_s + TIMING.heartbeat_s:
-        view = solo.view()
-        solo.step(e.Done(solo.now, c.ReadView(), solo.now, view))
-        assert solo.machine.wake_s <= last_tick_s + TIMING.heartbeat_s
-        solo.clock.advance(0.1)  # type: ignore[attr-defined]
-    assert solo.machine.wake_s <= solo.now
-
-
-@pytest.mark.parametrize("kind", [c.ReadView, c.PutRole, c.Claim, c.UpdateRecord, c.OpenSession])
-def test_calls_that_fail_at_once_are_not_made_again_at_once(kind: type[c.StoreCommand]) -> None:
-    """A store that refuses in no time must not be asked in a loop."""
-    world = _world()
-    host = world.add("a")
-    host.link.request_s = host.link.reply_s = (0.0, 0.0)
-    host.link.script(Fate.REFUSE, kind, times=None)
-    world.serve("a", ROLE)
-    world.add("b", *([ROLE] if kind is c.Claim else []))
-    world.run(10)
-    world.crash("b")
-    world.run(20)
-    refused = [event for event in world.events if event[1] == "refuse" and event[2] == "a"]
-    assert 3 <= len(refused) <= 30 / (world.timing.rpc_timeout_s / 10)
-    world.verdict.check()
+# --- roles that come and go ------------------------------------------------------------------
 
 
 def test_a_role_that_is_dropped_and_served_again_is_led_again() -> None:

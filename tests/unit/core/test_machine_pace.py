@@ -1,0 +1,76 @@
+"""A machine is a good guest of its driver: it asks for neither too many steps nor too few."""
+
+from __future__ import annotations
+
+import pytest
+
+from coord.config import Role, Timing
+from coord.core import commands as c
+from coord.core import events as e
+from coord.errors import StoreConflict
+from coord.model import ClaimKey
+from coord.spi import Held
+from coord.testing.faults import Fate
+from coord.testing.group_state import GroupState
+from coord.testing.world import World
+from tests.unit.core.solo import TIMING, Solo
+
+ROLE = Role("r", progress_timeout_s=None)
+KEY = ClaimKey("r", 1, 0, 0)
+
+
+def _world() -> World:
+    timing = Timing.of(6.0, heartbeat_s=1.2, rpc_timeout_s=0.5)
+    return World(timing=timing, record_events=True)
+
+
+def test_the_control_thread_is_asked_to_tick_however_many_other_events_come() -> None:
+    """Each answer asks for the next tick; if it counted from there, none would ever come."""
+    solo = Solo(ROLE)
+    solo.run(3)
+    last_tick_s = solo.machine.member.last_tick_s
+    while solo.now < last_tick_s + TIMING.heartbeat_s:
+        view = solo.view()
+        solo.step(e.Done(solo.now, c.ReadView(), solo.now, view))
+        assert solo.machine.wake_s <= last_tick_s + TIMING.heartbeat_s
+        solo.clock.advance(0.1)  # type: ignore[attr-defined]
+    assert solo.machine.wake_s <= solo.now
+
+
+@pytest.mark.parametrize("kind", [c.ReadView, c.PutRole, c.Claim, c.UpdateRecord, c.OpenSession])
+def test_calls_that_fail_at_once_are_not_made_again_at_once(kind: type[c.StoreCommand]) -> None:
+    """A store that refuses in no time must not be asked in a loop."""
+    world = _world()
+    host = world.add("a")
+    host.link.request_s = host.link.reply_s = (0.0, 0.0)
+    host.link.script(Fate.REFUSE, kind, times=None)
+    world.serve("a", ROLE)
+    world.add("b", *([ROLE] if kind is c.Claim else []))
+    world.run(10)
+    world.crash("b")
+    world.run(20)
+    refused = [event for event in world.events if event[1] == "refuse" and event[2] == "a"]
+    assert 3 <= len(refused) <= 30 / (world.timing.rpc_timeout_s / 10)
+    world.verdict.check()
+
+
+@pytest.mark.parametrize("method", ["_claim_one", "put_role", "evict"])
+def test_a_store_that_always_says_no_is_not_asked_in_a_loop(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim that looks free and is not given, a record that always conflicts, the undying."""
+
+    def put_role(*_arguments: object) -> None:
+        raise StoreConflict("another version")
+
+    answers = {"_claim_one": lambda *_: Held(KEY), "put_role": put_role, "evict": lambda *_: False}
+    monkeypatch.setattr(GroupState, method, answers[method])
+    world = _world()
+    for name in "ab":
+        world.add(name, ROLE).link.request_s = (0.0, 0.0)
+    world.run(10)
+    world.crash("b", known=True)
+    world.run(20)
+    kind = {"_claim_one": c.Claim, "put_role": c.PutRole, "evict": c.Evict}[method]
+    asked = [event for event in world.events if event[1:] == ("land", "a", kind.__name__)]
+    assert 3 <= len(asked) <= 30 / min(world.timing.claim_timeout_s, world.timing.rpc_timeout_s)
