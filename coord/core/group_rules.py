@@ -64,10 +64,15 @@ class GroupRules:
             m.reading.beacons_outstanding = True
             m.audit.asked(now)
             m.emit(c.ReadBeacons())
-        record = m.record()
-        if record != m.sent_record and not m.updating and now >= m.retry_s:
+        if self._outdated() and now >= m.retry_s:
             m.updating = True
-            m.emit(c.UpdateRecord(session, record))
+            m.emit(c.UpdateRecord(session, m.record()))
+
+    def _outdated(self) -> bool:
+        """Whether the store does not have our record as it is now, nor is being told."""
+        m = self._m
+        record = m.record()
+        return record is not m.sent_record and record != m.sent_record and not m.updating
 
     def _audits(self, session: str) -> bool:
         m = self._m
@@ -172,4 +177,6 @@ class GroupRules:
             due = max(m.reading.retry_s, min(m.reading.due_s, m.peers.next_due_s()))
         if m.keeper.session is not None and self._audits(m.keeper.session):
             due = min(due, m.audit.due_s())
+        if m.keeper.session is not None and self._outdated():
+            due = min(due, m.retry_s)
         return due

@@ -31,6 +31,8 @@ from coord.spi import BeaconSeen, Claimed, Guarantees, Held, Proof
 __all__ = ["Machine"]
 
 _INF = float("inf")
+_QUIET = frozenset({e.Pulse, e.Done})
+"""What is handled without settling and yet brings nothing forward: heartbeats and their proofs."""
 
 
 class Machine:
@@ -49,6 +51,7 @@ class Machine:
         self._work = WorkRules(m, self._claims)
         self._group = GroupRules(m, self._session, self._claims)
         self.wake_s = -_INF
+        self._quiet_until_s = -_INF
         self._handlers: dict[type[e.Event], Callable[[Any], bool]] = {
             e.Start: self._on_start,
             e.Tick: self._on_tick,
@@ -112,7 +115,12 @@ class Machine:
         except KeyError:
             raise InternalError(f"no handler for {type(event).__name__}") from None
         if handler(event):
-            self._settle(event.now)
+            if type(event) is e.Tick and event.now < self._quiet_until_s:
+                self._ask_for_tick(event.now)
+            else:
+                self._settle(event.now)
+        elif type(event) not in _QUIET:
+            self._quiet_until_s = -_INF
         return self.member.take()
 
     # --- after an event that may have changed much -------------------------------------------
@@ -120,7 +128,7 @@ class Machine:
     def _settle(self, now: float) -> None:
         """Decide what follows. Only ever called with events of the control thread."""
         keeper = self.member.keeper
-        self.member.attended.attend(now)
+        self.member.attended.attend(now)  # all that is due is judged by it
         if keeper.doubted(now):
             self._session.doubt(now, "no heartbeat was acknowledged in time", lost=False)
         if keeper.renewing:
@@ -134,10 +142,20 @@ class Machine:
         if keeper.phase is SessionPhase.OPENING:
             self._session.open(now)
         self._group.act(now)
-        self.wake_s = self._next_wake_s(now)
-        self.member.attended.ask(self.wake_s)
+        self._quiet_until_s = self._next_due_s(now)
+        self._ask_for_tick(now)
 
-    def _next_wake_s(self, now: float) -> float:
+    def _ask_for_tick(self, now: float) -> None:
+        """When something is due, or when silence would be mistaken for a stuck thread."""
+        m = self.member
+        m.attended.attend(now)
+        self.wake_s = self._quiet_until_s
+        if m.keeper.renewing:
+            self.wake_s = min(self.wake_s, m.last_tick_s + m.timing.heartbeat_s)
+        m.attended.ask(self.wake_s)
+
+    def _next_due_s(self, now: float) -> float:
+        """Until when there is nothing to decide if nothing happens; ticks cost little till then."""
         m = self.member
         keeper, phase = m.keeper, m.keeper.phase
         due = self._group.wake_s()
@@ -146,8 +164,7 @@ class Machine:
         elif phase is SessionPhase.FADING:
             due = min(due, keeper.lease.trusted_until_s)
         elif keeper.renewing:
-            tick_s = m.last_tick_s + m.timing.heartbeat_s
-            due = min(due, keeper.lease.stop_at_s, tick_s, self._work.wake_s(now))
+            due = min(due, keeper.lease.stop_at_s, self._work.wake_s(now))
             if m.tenures.unsent:
                 due = min(due, m.retry_s)
         if phase is SessionPhase.LIVE:
