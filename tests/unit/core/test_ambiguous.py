@@ -234,3 +234,22 @@ def test_an_eviction_that_lands_late_does_not_touch_the_next_session_of_its_memb
     assert host.machine.member.keeper.session == session
     _leads(world, host, within_s=0)
     world.verdict.check()
+
+
+def test_what_was_to_be_released_under_a_lost_session_is_not_asked_of_the_next() -> None:
+    """It freed the claim when it ended."""
+    world = _world()
+    host = world.add("a", ROLE)
+    _leads(world, host)
+    former = host.machine.member.keeper.session
+    host.link.script(Fate.REFUSE, c.Release, times=None)
+    world.drop("a", "r")
+    world.run(1)
+    world.server.apply(world.group, lambda state, now: state.close(now, former or ""))
+    lost = world.until(lambda: host.reports["session-lost"] > 0, within_s=5, step_s=0.001)
+    assert lost
+    host.link.mend()
+    world.events.clear()
+    world.run(10)
+    assert host.machine.member.keeper.session not in (None, former)
+    assert [event for event in world.events if event[1:] == ("land", "a", "Release")] == []
