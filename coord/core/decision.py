@@ -86,9 +86,9 @@ class Free:
 
     @property
     def claimable_s(self) -> float:
-        """When the resource has had the time that its last holder asked for."""
+        """When poison has ended, and its resource has had the time that the last holder asks for."""
         note = self.note
-        return self.since_s + (0.0 if note.clean else note.lock_delay_s)
+        return self.since_s + max(note.poison_s, 0.0 if note.clean else note.lock_delay_s)
 
 
 @dataclass(slots=True)
@@ -122,6 +122,8 @@ class Round:
     free: Mapping[ClaimKey, Free]
     crew_s: float
     """When the candidates last changed, as our views showed it."""
+    opened_s: float
+    """When our views first showed the role open again, or at all."""
     busy_s: Mapping[str, float]
     """When each session was last seen to gain claims of this role."""
     absences: dict[ClaimKey, Absence]
@@ -241,10 +243,10 @@ class Round:
         thousands take a while, and taking them from under it would only have to be undone.
         """
         timing = self.me.timing
+        asked_s = max(free.claimable_s, self.opened_s)
         busy_s = self.busy_s.get(self.dealt.owner.get(key, ""), -_INF)
         patience_s = SETTLE_PATIENCE * (timing.settle_s + timing.claim_timeout_s)
-        expected_s = max(free.claimable_s, self.crew_s + timing.settle_s, busy_s)
-        return min(expected_s, free.claimable_s + patience_s)
+        return min(max(asked_s, self.crew_s + timing.settle_s, busy_s), asked_s + patience_s)
 
     def _request(self, key: ClaimKey, free: Free) -> bool:
         """Ask for one claim, unless the store's tokens have gone back behind what we have seen."""

@@ -60,6 +60,7 @@ class Desk:
         self._warm = False
         self._crew: frozenset[str] = frozenset()
         self._crew_s = -_INF
+        self._opened_s = -_INF
         self._said: dict[str, str] = {}
 
     @property
@@ -78,7 +79,10 @@ class Desk:
         if self._view is not None and view.revision == self._view.revision:
             return  # nothing but heartbeats: keep the view that the plans are kept on
         self._view = view
+        was_open = self.record is not None and self.record.open
         self.record = record = view.roles.get(self.role.name)
+        if record is not None and record.open and not was_open:
+            self._opened_s = now
         self._note_free(view, record, now)
         self._note_endings(view, now)
         self._note_takers(view, session)
@@ -175,6 +179,7 @@ class Desk:
             poisoned=poisoned,
             free=self._free,
             crew_s=self._crew_s,
+            opened_s=self._opened_s,
             busy_s=self._busy_s,
             absences=self._absences,
             tenures=tenures,

@@ -45,17 +45,19 @@ _FATES = (Fate.LOSE_REQUEST, Fate.LOSE_REPLY, Fate.HOLD, Fate.REFUSE)
 _INF = float("inf")
 
 
+quick = partial(
+    Role,
+    progress_timeout_s=4.0,
+    bar_s=2.0,
+    bar_max_s=8.0,
+    poison_s=3.0,
+    poison_max_s=6.0,
+    prefer_after_s=3.0,
+)
+
+
 def roles() -> dict[str, Role]:
     """Roles of several shapes, with waits short enough for a test."""
-    quick = partial(
-        Role,
-        progress_timeout_s=4.0,
-        bar_s=2.0,
-        bar_max_s=8.0,
-        poison_s=3.0,
-        poison_max_s=6.0,
-        prefer_after_s=3.0,
-    )
     return {
         "one": quick("one", lock_delay_s=1.0),
         "many": quick("many", shards=5, max_tenure_s=25.0),
@@ -234,7 +236,7 @@ class FleetMachine(RuleBasedStateMachine):
         record = self.world.view().roles.get("many")
         if record is not None and record.pending is None:
             self.world.operate("many", pending=Shape(shards, 1))
-            self.roles["many"] = Role("many", shards=shards, progress_timeout_s=4.0, bar_s=2.0)
+            self.roles["many"] = quick("many", shards=shards)
 
     @rule(shard=st.integers(0, 4))
     def depose(self, shard: int) -> None:

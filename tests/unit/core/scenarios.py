@@ -7,12 +7,13 @@ twice: on the core as it is (`test_world.py`), and on cores with a planted mista
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
 from coord.config import Role, Timing
 from coord.core import commands as c
-from coord.model import ClaimKey, Shape
+from coord.model import ClaimKey, Note, Shape
 from coord.testing.faults import Fate
 from coord.testing.memory import Manner
 from coord.testing.world import Behaviour, Conduct, Link, World
@@ -300,6 +301,41 @@ def a_leader_that_is_succeeded_by_force_of_time_is_not_handed_its_claim_at_once(
     world.verdict.check()
     assert world.verdict.starts - starts <= 2, "claims went back and forth while c was paused"
     assert not world.unheld()
+
+
+def what_becomes_free_again_after_a_while_is_shared_and_not_seized() -> None:
+    """A pause or poison that ends is seen by one member first; all get their part at once."""
+    for seed in range(4):
+        world = World(seed=seed, timing=_timing())
+        for name in "abc":
+            world.add(name, _role(shards=6))
+        world.run(10)
+        _pause_ends(world)
+        _poison_ends(world)
+
+
+def _pause_ends(world: World) -> None:
+    world.operate("r", paused=True)
+    world.run(120)
+    assert not world.leaders()
+    starts = world.verdict.starts
+    world.operate("r", paused=False)
+    assert world.until(lambda: not world.unheld(), within_s=5)
+    world.run(30)
+    assert world.verdict.starts - starts == 6
+    assert sorted(Counter(world.leaders().values()).values()) == [2, 2, 2]
+
+
+def _poison_ends(world: World) -> None:
+    """Members count poison from when they saw it, which is not quite the same moment."""
+    for key in sorted(world.leaders()):
+        world.depose(key, Note(clean=True, poison_s=40.0))
+    world.run(35)
+    assert not world.leaders()
+    starts = world.verdict.starts
+    assert world.until(lambda: not world.unheld(), within_s=8)
+    world.run(30)
+    assert world.verdict.starts - starts == 6
 
 
 SCENARIOS: dict[str, Scenario] = {
