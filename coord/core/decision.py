@@ -86,7 +86,7 @@ class Free:
 
     @property
     def claimable_s(self) -> float:
-        """When poison has ended, and its resource has had the time that the last holder asks for."""
+        """When poison has ended and its resource has had the time that the last holder asks."""
         note = self.note
         return self.since_s + max(note.poison_s, 0.0 if note.clean else note.lock_delay_s)
 
