@@ -146,6 +146,10 @@ class Solo:
         self.step(e.WorkEnded(self.now, term.number, kind))
         self.settle()
 
+    def waiting(self) -> list[c.StoreCommand]:
+        """The store calls that are on their way."""
+        return list(self._queue)
+
     # --- looking -----------------------------------------------------------------------------
 
     def hear(self, kind: type[C]) -> list[C]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from coord.config import Role, Timing
@@ -74,3 +76,21 @@ def test_a_store_that_always_says_no_is_not_asked_in_a_loop(
     kind = {"_claim_one": c.Claim, "put_role": c.PutRole, "evict": c.Evict}[method]
     asked = [event for event in world.events if event[1:] == ("land", "a", kind.__name__)]
     assert 3 <= len(asked) <= 30 / min(world.timing.claim_timeout_s, world.timing.rpc_timeout_s)
+
+
+def test_a_call_whose_answer_is_outstanding_is_not_made_again() -> None:
+    """However many steps come meanwhile: an eviction, a record, a view, a release."""
+    solo = Solo(ROLE)
+    solo.run(3)
+    guest = solo.guest("b")
+    solo.run(1)
+    solo.withheld = (c.Evict, c.PutRole, c.UpdateRecord, c.ReadBeacons, c.Release)
+    solo.server.mark_gone("g", guest.id)
+    solo.step(e.RoleServed(solo.now, Role("s")))
+    solo.ended(solo.term())
+    for _ in range(40):
+        solo.step(e.Wake(solo.now))
+        solo.run(0.5)
+    counts = Counter(type(command).__name__ for command in solo.waiting())
+    assert set(counts.values()) == {1}, counts
+    assert {"Evict", "Release", "UpdateRecord", "PutRole"} <= set(counts)
