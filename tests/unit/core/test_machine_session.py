@@ -85,7 +85,9 @@ def test_a_session_whose_work_never_stops_closes_when_its_trust_has_ended() -> N
     _leading(world, host)
     host.link.script(Fate.LOSE_REPLY, c.Heartbeat, times=None)
     trusted_until_s = host.machine.member.keeper.lease.trusted_until_s
+    lease = host.machine.member.keeper.lease
     assert world.until(lambda: bool(_landed(world, c.CloseSession)), within_s=20, step_s=0.01)
+    assert lease.trusted_until_s == -_INF, "a close frees the claims: all trust ends before it"
     assert trusted_until_s <= _landed(world, c.CloseSession)[0] <= trusted_until_s + 0.05
     assert world.until(lambda: host.machine.phase is SessionPhase.LIVE, within_s=10)
     world.verdict.check()
@@ -301,6 +303,7 @@ def test_a_member_that_stops_hands_over_clean_and_leaves_nothing_behind() -> Non
     assert world.view().claims[KEY].session is not None
     world.run(0.3)
     assert host.stopped
+    assert host.machine.member.keeper.lease.trusted_until_s == -_INF
     assert world.view().claims[KEY].note.clean
     assert dict(world.view().members) == {}
 
