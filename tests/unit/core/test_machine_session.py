@@ -9,15 +9,17 @@ import pytest
 from coord.config import Role, Timing
 from coord.core import commands as c
 from coord.core import events as e
+from coord.core.machine import Machine
 from coord.core.states import SessionPhase
 from coord.errors import (
     ConfigError,
+    CoordError,
     DuplicateMember,
     SessionLost,
     StoreRefused,
     StoreUnavailable,
 )
-from coord.model import ClaimKey
+from coord.model import ClaimKey, MemberRecord
 from coord.testing.clock import ManualClock
 from coord.testing.faults import Fate
 from coord.testing.memory import Manner, MemoryServer
@@ -256,6 +258,19 @@ def test_a_granted_ttl_or_lag_that_leaves_no_time_to_stop_is_refused_with_the_su
     assert "heartbeat 2.5 + attempts 2 × rpc_timeout 1 + slack 0.5 = 5" in str(failed.error)
     assert solo.machine.phase is SessionPhase.STOPPED
     assert dict(solo.view().members) == {}
+
+
+@pytest.mark.parametrize("error", [ConfigError("a bad name"), StoreRefused("no rights")])
+def test_an_opening_that_can_never_succeed_fails_the_member(error: CoordError) -> None:
+    machine = Machine(
+        MemberRecord(name="b", incarnation="i"), TIMING, MemoryServer().guarantees, lambda: 0.5
+    )
+    (opening,) = machine.step(e.Start(0.0))
+    assert isinstance(opening, c.OpenSession)
+    (failed,) = machine.step(e.Failed(0.1, opening, 0.0, error))
+    assert failed == c.Fail(error)
+    assert machine.phase is SessionPhase.STOPPED
+    assert machine.step(e.Tick(100.0)) == []
 
 
 def test_a_store_that_refuses_for_good_at_the_start_fails_the_member_and_later_does_not() -> None:
