@@ -22,8 +22,8 @@ help:
 	@grep -E '^## ' Makefile | sed 's/^## /make /'
 
 # ---------------------------------------------------------------------------------------------- environment
-# Two stamps: the demo needs the run-time dependencies only, the tests need everything. Both are remade when
-# pyproject.toml or a lock changes. The build backend is locked too, hence no build isolation.
+# Three stamps: the demo needs the run-time dependencies only, on another store than SQLite the client libraries too,
+# the tests need everything. All are remade when pyproject.toml or a lock changes. The build backend is locked too, hence no build isolation.
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "coord needs python >= 3.11 as '$(PYTHON)'; or say: make PYTHON=/path/to/python3.11 …" >&2; exit 1; }
@@ -38,7 +38,12 @@ $(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+$(VENV)/.stores: requirements/stores.txt $(VENV)/.run
+	@echo "installing the client libraries of the stores"
+	@$(PIP) install -r requirements/stores.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.stores
 	@echo "installing what the tests and the checks need"
 	@$(PIP) install -r requirements/dev.txt
 	@touch $@
@@ -49,9 +54,9 @@ venv: $(VENV)/.dev
 
 # ------------------------------------------------------------------------------------------------- commands
 
-## demo    a fleet of worker processes loses its leader in three ways and recovers (ARGS="--rounds 2 --json")
+## demo    a fleet of worker processes loses its leader in three ways and recovers (ARGS="--store etcd --json")
 .PHONY: demo
-demo: $(VENV)/.run
+demo: $(if $(findstring --store,$(ARGS)),$(VENV)/.stores,$(VENV)/.run)
 	@$(BIN)/coord demo $(ARGS)
 
 ## format  rewrite the sources in the house style
@@ -106,6 +111,8 @@ lock:
 	@build/lock/bin/python -m pip install --quiet --upgrade pip
 	@build/lock/bin/python -m pip install --quiet "hatchling>=1.27" .
 	@$(call freeze,requirements/run.txt)
+	@build/lock/bin/python -m pip install --quiet ".[etcd,zookeeper,dynamodb]"
+	@$(call freeze,requirements/stores.txt)
 	@build/lock/bin/python -m pip install --quiet --group dev
 	@$(call freeze,requirements/dev.txt)
 	@rm -rf build/lock

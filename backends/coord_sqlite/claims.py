@@ -18,9 +18,9 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from coord.codec import note_text
 from coord.model import ClaimKey
 from coord.spi import Claimed, ClaimRequest, Held, Tenure
-from coord_sqlite.records import note_text
 
 __all__ = ["amend", "bump", "claim", "depose", "free_all", "release"]
 

@@ -21,12 +21,13 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from coord.codec import member_of, role_of
 from coord.errors import Certainty, StoreUnavailable
 from coord.model import Claim, ClaimKey, LiveMember, RoleRecord, View
 from coord_sqlite.life import Observer
 from coord_sqlite.link import Link
 from coord_sqlite.peers import Peers
-from coord_sqlite.records import SESSION_COLUMNS, SessionRow, member_of, note_of, role_of
+from coord_sqlite.records import SESSION_COLUMNS, SessionRow, note_of
 
 __all__ = ["Snapshots"]
 

@@ -63,12 +63,15 @@ def test_every_entry_point_loads() -> None:
 
 
 def test_the_locks_hold_exact_pins_of_everything_that_is_declared() -> None:
-    for name in ("run.txt", "dev.txt"):
+    for name in ("run.txt", "stores.txt", "dev.txt"):
         assert all(re.fullmatch(r"[\w.-]+==[\w.!+]+", line) for line in _locked(name)), name
     declared = _names(pyproject()["project"]["dependencies"])
     assert declared | {"hatchling"} <= _names(_locked("run.txt"))
     assert _names(pyproject()["dependency-groups"]["dev"]) <= _names(_locked("dev.txt"))
-    assert set(_locked("run.txt")) <= set(_locked("dev.txt")), "make lock"
+    extras = pyproject()["project"]["optional-dependencies"].values()
+    assert {name for extra in extras for name in _names(extra)} <= _names(_locked("stores.txt"))
+    assert set(_locked("run.txt")) <= set(_locked("stores.txt")), "make lock"
+    assert set(_locked("stores.txt")) <= set(_locked("dev.txt")), "make lock"
 
 
 def test_every_dependency_has_its_reason() -> None:
