@@ -1,6 +1,6 @@
 """Rows and what they mean: the pure codec between SQLite's values and `coord.model`.
 
-Owns the columns' order, and that `clean` has a column of its own. Knows no connection and no rule;
+Owns the columns and their order. Knows no connection and no rule;
 the texts are `coord.codec`'s. One row that this release cannot read keeps nobody from the view
 (`test_one_row_that_cannot_be_read_keeps_nobody_from_the_view`).
 """
