@@ -13,7 +13,7 @@ work for it was done a second time, though its deletion changes nothing.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +33,7 @@ __all__ = [
     "effects",
     "expire",
     "expired",
+    "locked",
     "partitions_of",
     "waiting",
 ]
@@ -98,11 +99,26 @@ def partitions_of(shard: int, shards: int) -> list[int]:
     return list(range(shard, PARTITIONS, shards))
 
 
-def expire(connection: sqlite3.Connection, units: Sequence[Unit], at_s: float) -> None:
-    """Put rows into both tables, in one transaction; they expire at `at_s` on the boot clock."""
-    rows = [(unit.name, unit.partition, at_s) for unit in units]
+def locked(error: sqlite3.OperationalError) -> bool:
+    """Whether others kept the write lock for as long as we wait: nothing was done, try again.
+
+    SQLite's waiting is unfair, and a writer that is stopped or slow stops all others: a daemon
+    that works on SQLite has to expect it, whoever leads.
+    """
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def expire(
+    connection: sqlite3.Connection, units: Sequence[Unit], at_s: Callable[[], float]
+) -> None:
+    """Put rows into both tables, in one transaction.
+
+    They expire at `at_s()` on the boot clock, which is asked once the rows are sure to exist.
+    """
     connection.execute("BEGIN IMMEDIATE")
     try:
+        due_s = at_s()
+        rows = [(unit.name, unit.partition, due_s) for unit in units]
         for table in TABLES:
             connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", rows)  # noqa: S608
         connection.execute("COMMIT")

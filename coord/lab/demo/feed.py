@@ -1,11 +1,14 @@
 """The work: rows that expire while the fleet is led, struck and led again.
 
 Owns the making of due units. Each is announced in the event log just before it exists, so that the
-log knows of every unit that has to be handled, whether anybody ever does.
+log knows of every unit that has to be handled, whether anybody ever does. A turn for which the
+database could not be locked in time is left out: nothing was announced, nothing fell due.
 """
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -47,11 +50,19 @@ class Feed:
         self._due_s = max(self._due_s + FEED_S, now)
         self._turns += 1
         units = [app.Unit(f"{p:02d}-{self._turns:06d}", p) for p in range(app.PARTITIONS)]
+        try:
+            app.expire(self._connection, units, lambda: self._announced(units))
+        except sqlite3.OperationalError as error:
+            if not app.locked(error):
+                raise
+
+    def _announced(self, units: Sequence[app.Unit]) -> float:
+        """Tell the event log what falls due; returns since when."""
         for shard in range(self._mode.shards):
             mine = app.partitions_of(shard, self._mode.shards)
             names = [unit.name for unit in units if unit.partition in mine]
             self._events.backlog(self._mode.role.name, shard, names)
-        app.expire(self._connection, units, SYSTEM_CLOCK.now())
+        return SYSTEM_CLOCK.now()
 
     def waiting(self) -> int:
         """How many rows nobody has deleted yet."""

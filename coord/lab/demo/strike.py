@@ -27,6 +27,8 @@ _LEADER_S = 10.0
 _TRIES = 50
 _STOP_S = 5.0
 _POLL_S = 0.001
+_BREATH_S = 0.02
+"""How long it runs between two stops: on a busy machine, time enough to end its transaction."""
 _LOCKS = Path("/proc/locks")
 
 
@@ -108,6 +110,7 @@ def _stopped_outside_transactions(target: Target) -> Iterator[None]:
             if not _stopped(target) or not _holds_a_write_lock(target.pid):
                 break
             target.send(signal.SIGCONT)
+            time.sleep(_BREATH_S)
         yield
     finally:
         with suppress(ProcessLookupError):

@@ -45,7 +45,11 @@ class Reaper:
         """Serve one term: until it ends, or until an act finds out that it has."""
         with closing(app.connect(self._database)) as connection:
             while term.wait(REST_S):
-                self._act(term, connection)
+                try:
+                    self._act(term, connection)
+                except sqlite3.OperationalError as error:
+                    if not app.locked(error):
+                        raise
 
     def _act(self, term: Term, connection: sqlite3.Connection) -> None:
         """Check, read, archive, delete. What may be old by the time of the deletion: the check."""
