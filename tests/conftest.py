@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["tests.servers"]
+
 # The machine decides how long an example takes, so no deadline: the test's own timeout guards.
 _EXAMPLES = {"default": 200, "soak": 20_000}
 _ON_REQUEST = ("soak", "bench")

@@ -1,0 +1,28 @@
+"""From the scheme of a store's URL to its servers.
+
+Owns that table, for whoever has only the word: the command line and the demo.
+"""
+
+from __future__ import annotations
+
+from coord.errors import ConfigError
+from coord.testing.servers.cluster import Servers
+from coord.testing.servers.dynamodb import DynamoDBLocal
+from coord.testing.servers.etcd import EtcdServers
+from coord.testing.servers.find import KINDS
+from coord.testing.servers.zookeeper import ZooKeeperServers
+
+__all__ = ["servers_of"]
+
+
+def servers_of(kind: str, *, members: int = 1) -> Servers:
+    """The servers of `kind` ("etcd", "zookeeper" or "dynamodb"), not yet started."""
+    if kind == "etcd":
+        return EtcdServers(members=members)
+    if kind == "zookeeper":
+        return ZooKeeperServers(members=members)
+    if kind != "dynamodb":
+        raise ConfigError(f"no server of kind {kind!r}", cure=f"Choose one of {', '.join(KINDS)}.")
+    if members != 1:
+        raise ConfigError("DynamoDB Local is one process", cure="Ask for 1 member.")
+    return DynamoDBLocal()
