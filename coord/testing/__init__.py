@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # the same table once more, for type checkers and editors
     from coord.testing.clock import ManualClock, SkewedClock
     from coord.testing.faults import Fate, FaultPlan, FaultyStore
     from coord.testing.memory import Manner, MemoryServer, MemoryStore
+    from coord.testing.proxy import FaultProxy
     from coord.testing.terms import FakeAsyncTerm, FakeTerm, fake_term
     from coord.testing.world import World
     from coord.testing.world_link import Link
@@ -26,6 +27,7 @@ __all__ = [
     "FakeTerm",
     "Fate",
     "FaultPlan",
+    "FaultProxy",
     "FaultyStore",
     "Link",
     "Manner",
@@ -44,6 +46,7 @@ _HOMES = {
     "FakeTerm": "coord.testing.terms",
     "Fate": "coord.testing.faults",
     "FaultPlan": "coord.testing.faults",
+    "FaultProxy": "coord.testing.proxy",
     "FaultyStore": "coord.testing.faults",
     "Link": "coord.testing.world_link",
     "Manner": "coord.testing.memory",
