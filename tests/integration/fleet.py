@@ -1,6 +1,8 @@
-"""A fleet of worker processes on one SQLite file, and what their journal tells afterwards.
+"""A fleet of worker processes on one store, and what their journal tells afterwards.
 
-Every process is stopped by its pid in the end, whatever happens.
+The store is whatever a URL names: a SQLite file of the test's own, or a server that runs already.
+The journal is always a SQLite file. Every process is stopped by its pid in the end, whatever
+happens.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from coord.model import View
-from coord_sqlite import SqliteStore
+from coord.registry import open_store
+from coord.spi import OpenedStore, Store
 from tests.integration.workers.worker import STATES, now
 
 __all__ = ["Act", "Fleet", "Mark", "Process", "elsewhere", "now", "until"]
@@ -166,17 +169,19 @@ class Process:
 class Fleet:
     """Workers of one group, the resource they act on, and a store to look through."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, url: str = "") -> None:
+        """`url`: the store's; a SQLite file in the folder where none is given."""
         self.folder = folder
         self.app = folder / "app.db"
         self.coord = folder / "coord.db"
+        self.url = url or f"sqlite:///{self.coord}?group={GROUP}"
         self.processes: list[Process] = []
         self._journal = sqlite3.connect(self.app, timeout=20.0, isolation_level=None)
         self._journal.execute("PRAGMA journal_mode=WAL")
         for table in ("plain", "late", "fenced"):
             self._journal.execute(f"CREATE TABLE {table} ({_ACTS})")
         self._journal.execute(f"CREATE TABLE marks ({_MARKS})")
-        self._store: SqliteStore | None = None
+        self._opened: OpenedStore | None = None
 
     def begin(
         self,
@@ -189,7 +194,7 @@ class Fleet:
     ) -> Process:
         """Start a worker; a role is `Role`'s settings and, under "work", those of the work."""
         settings = {
-            "url": f"sqlite:///{self.coord}?group={GROUP}",
+            "url": self.url,
             "app": str(self.app),
             "folder": str(self.folder),
             "member": member,
@@ -216,22 +221,27 @@ class Fleet:
     def close(self) -> None:
         for process in self.processes:
             process.end()
-        if self._store is not None:
-            self._store.close()
+        if self._opened is not None:
+            self._opened.store.close()
         self._journal.close()
 
     # --- what the store shows -----------------------------------------------------------------
 
     @property
-    def store(self) -> SqliteStore:
+    def opened(self) -> OpenedStore:
+        """A store of the test's own, and the group that the URL names."""
+        if self._opened is None:
+            self._opened = open_store(self.url, timeout_s=5.0)
+        return self._opened
+
+    @property
+    def store(self) -> Store:
         """A store of the test's own."""
-        if self._store is None:
-            self._store = SqliteStore(self.coord, timeout_s=5.0)
-        return self._store
+        return self.opened.store
 
     def view(self) -> View:
         """The group now."""
-        return self.store.view(GROUP)
+        return self.store.view(self.opened.group)
 
     def holders(self, role: str) -> dict[tuple[int, int], str]:
         """Who holds each (shard, seat) of the role's present generation now."""
@@ -257,7 +267,12 @@ class Fleet:
         return self.is_settled(role, members) and len(set(self.holders(role).values())) == members
 
     def writable(self) -> bool:
-        """Whether nobody sits inside a write of the store (a process may be stopped there)."""
+        """Whether nobody sits inside a write of the store (a process may be stopped there).
+
+        Only an embedded store can be held by a process that was stopped; a server goes on.
+        """
+        if not self.coord.exists():
+            return True
         with closing(sqlite3.connect(self.coord, timeout=0.2, isolation_level=None)) as other:
             try:
                 other.execute("BEGIN IMMEDIATE")
