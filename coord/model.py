@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -250,13 +250,9 @@ class RoleRecord:
         """Whether anybody may hold a claim of this role now."""
         return not self.paused and self.pending is None
 
-    def claim_keys(self) -> list[ClaimKey]:
+    def claim_keys(self) -> tuple[ClaimKey, ...]:
         """All claim keys of the current generation: seat 0 of every shard first."""
-        return [
-            ClaimKey(self.name, self.generation, shard, seat)
-            for seat in range(self.shape.seats)
-            for shard in range(self.shape.shards)
-        ]
+        return _claim_keys(self.name, self.generation, self.shape)
 
     def to_json(self) -> str:
         """Return a compact text, without the version, that `from_json` reads back."""
@@ -288,6 +284,16 @@ class RoleRecord:
             token_base=int(raw.get("token_base", 0)),
             version=version,
         )
+
+
+@lru_cache(maxsize=16)
+def _claim_keys(role: str, generation: int, shape: Shape) -> tuple[ClaimKey, ...]:
+    """Made once: each view of a role with 10,000 shards asks for them several times."""
+    return tuple(
+        ClaimKey(role, generation, shard, seat)
+        for seat in range(shape.seats)
+        for shard in range(shape.shards)
+    )
 
 
 class Overdue(NamedTuple):

@@ -146,6 +146,7 @@ class _Dealer:
         members = candidates(view, record)
         self.barred = barred | unable(members)
         shards = record.shape.shards
+        self.several = record.shape.seats > 1
         self.seats = [
             _Seat(m.session, m.record.name, m.record.zone, place, _limit(m, shards))
             for place, m in enumerate(members)
@@ -162,7 +163,7 @@ class _Dealer:
         self._set_quotas()
         surplus = self._keep()
         pool.extend(surplus)
-        if self.record.shape.seats > 1:
+        if self.several:
             self._order(pool)
         left = self._deal_within_quotas(pool)
         left = self._return_surplus(left)
@@ -203,8 +204,7 @@ class _Dealer:
         Seats that crowd a zone which the shard has twice go first, then the highest shards.
         """
         surplus: list[ClaimKey] = []
-        seats = self.record.shape.seats
-        zoned = seats > 1 and len({seat.zone for seat in self.seats}) > 1
+        zoned = self.several and len({seat.zone for seat in self.seats}) > 1
         for seat in self.seats:
             seat.lack = seat.quota
             self.zone_lacks[seat.zone] += seat.quota
@@ -212,7 +212,7 @@ class _Dealer:
             if zoned:
                 kept = sorted(kept, key=lambda key: (self._crowds(seat, key), key.seat, key.shard))
             for key in kept:
-                twin = seats > 1 and seat in self.taken.get(key.shard, ())
+                twin = self.several and seat in self.taken.get(key.shard, ())
                 if seat.lack > 0 and not twin:
                     self._give(seat, key)
                 else:
@@ -225,9 +225,10 @@ class _Dealer:
 
     def _give(self, seat: _Seat, key: ClaimKey) -> None:
         seat.lack -= 1
-        self.zone_lacks[seat.zone] -= 1
         self.owner[key] = seat.session
-        self.taken.setdefault(key.shard, []).append(seat)
+        if self.several:  # a shard with one seat has neither twins nor zones
+            self.zone_lacks[seat.zone] -= 1
+            self.taken.setdefault(key.shard, []).append(seat)
 
     def _deal_within_quotas(self, pool: Iterable[ClaimKey]) -> list[ClaimKey]:
         """Deal each key to whoever lacks most and may take it; return those left over."""
@@ -284,9 +285,8 @@ class _Dealer:
     def _heaps(self) -> dict[str, list[tuple[int, int]]]:
         """By zone (one zone, if zones cannot matter): candidates, the one lacking most on top."""
         heaps: dict[str, list[tuple[int, int]]] = {}
-        zoned = self.record.shape.seats > 1
         for seat in self.seats:
-            heap = heaps.setdefault(seat.zone if zoned else "", [])
+            heap = heaps.setdefault(seat.zone if self.several else "", [])
             heap.append((-seat.lack, seat.place))
         for heap in heaps.values():
             heapq.heapify(heap)
@@ -310,20 +310,21 @@ class _Dealer:
         self, heap: list[tuple[int, int]], key: ClaimKey, seated: Iterable[_Seat]
     ) -> _Seat | None:
         """Find the first suitable candidate of one heap; all of them stay in it."""
-        aside: list[_Seat] = []
+        aside: list[tuple[int, int]] = []
         chosen = None
         while heap and chosen is None:
-            lack, place = heapq.heappop(heap)
+            lack, place = heap[0]
             seat = self.seats[place]
-            aside.append(seat)
             if -lack != seat.lack:  # it was dealt something since this entry was made
-                heapq.heappush(heap, (-aside.pop().lack, place))
+                heapq.heapreplace(heap, (-seat.lack, place))
             elif seat.lack <= 0:
                 break
             elif self._may_take(seat, key, seated):
                 chosen = seat
-        for seat in aside:
-            heapq.heappush(heap, (-seat.lack, seat.place))
+            else:
+                aside.append(heapq.heappop(heap))
+        for entry in aside:
+            heapq.heappush(heap, entry)
         return chosen
 
     def _may_take(self, seat: _Seat, key: ClaimKey, seated: Iterable[_Seat]) -> bool:

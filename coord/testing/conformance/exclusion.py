@@ -7,7 +7,7 @@ of their own.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from coord.model import ClaimKey, Note
 from coord.spi import Claimed, ClaimRequest, Held, Session, Tenure
@@ -152,7 +152,9 @@ class _Ledger:
             self._holders.pop(key, None)
 
 
-def _racer(kit: Kit, session: Session, keys: list[ClaimKey], ledger: _Ledger) -> Callable[[], int]:
+def _racer(
+    kit: Kit, session: Session, keys: Sequence[ClaimKey], ledger: _Ledger
+) -> Callable[[], int]:
     def run() -> int:
         wins = 0
         for _ in range(15):
