@@ -34,6 +34,7 @@ __all__ = [
     "Expiry",
     "Guarantees",
     "Held",
+    "Initializable",
     "Observed",
     "OpenedStore",
     "Probe",
@@ -271,6 +272,25 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Close connections and stop threads. Sessions still open are left to expire."""
+        ...
+
+
+@runtime_checkable
+class Initializable(Protocol):
+    """Besides `Store`, for stores that need something made before their first member.
+
+    Such a store must open (`from_url`) and probe while it is not made; its other methods raise
+    `StoreRefused` with `coord init` as the cure.
+    """
+
+    def init(self, group: str) -> list[Probe]:
+        """Make what is missing, and say what was found and what was made.
+
+        For `coord init`: called once, from the main thread, before any other method. Idempotent
+        and safe to race and to interrupt: what is there is left as it is and, where it cannot
+        serve, raises `StoreRefused` instead of being changed. It may take longer than one timeout
+        (a table takes a minute); each of its requests keeps to it, and each wait lets Ctrl-C in.
+        """
         ...
 
 
