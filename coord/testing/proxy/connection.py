@@ -169,7 +169,6 @@ class Connection:
 
     def ended(self, lane: Lane, end: End) -> None:
         """Over once both sides have said so, or as soon as one was reset."""
-        lane.finished = True
         if end is End.RESET:
             self.abort()
         elif self._other(lane).finished:

@@ -22,13 +22,18 @@ _BURST_S = 0.02  # what arrives within this of its predecessor belongs to it
 async def land(way: Way, owners: Mapping[Lane, Connection], *, answer_s: float) -> None:
     """Pass all that `way` holds now; wait up to `answer_s` for the answer to each burst."""
     last = max((lane.queue[-1].number for lane in way.lanes if lane.queue), default=-1)
-    while (lane := _oldest(way, last)) is not None:
-        await _land_burst(lane, owners[lane], last, answer_s)
+    while waiting := sorted(_waiting(way, last), key=_head):
+        oldest = waiting[0]
+        others = min((_head(lane) - 1 for lane in waiting[1:]), default=last)
+        await _land_burst(oldest, owners[oldest], min(last, others), answer_s)
 
 
-def _oldest(way: Way, last: int) -> Lane | None:
-    waiting = [lane for lane in way.lanes if lane.queue and lane.queue[0].number <= last]
-    return min(waiting, key=lambda lane: lane.queue[0].number, default=None)
+def _waiting(way: Way, last: int) -> list[Lane]:
+    return [lane for lane in way.lanes if lane.queue and _head(lane) <= last]
+
+
+def _head(lane: Lane) -> int:
+    return lane.queue[0].number
 
 
 async def _land_burst(lane: Lane, owner: Connection, last: int, answer_s: float) -> None:
@@ -42,7 +47,7 @@ async def _land_burst(lane: Lane, owner: Connection, last: int, answer_s: float)
 
 
 def _burst_end(lane: Lane, last: int) -> int:
-    """The number of the last piece that lands together with the oldest."""
+    """The number of the last piece, not after `last`, that lands together with the oldest."""
     pieces = iter(lane.queue)
     before = next(pieces)
     for piece in pieces:

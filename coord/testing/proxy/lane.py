@@ -84,6 +84,7 @@ class Lane:
         self.granted = -1  # of what is held, pieces up to this number may pass
         self.muted = False  # drops whatever its way does
         self.finished = False  # its end has passed
+        self.cut = False  # and it was a reset
         self.deaf = False  # the receiver is gone
         self.holed = False  # something was dropped: the stream cannot go on after a mend
         self.read_at_s = -math.inf
@@ -127,8 +128,8 @@ class Lane:
         self.wake.set()
 
     async def write(self) -> None:
-        """Pass what was read, in order, when and as the way says."""
-        while True:
+        """Pass what was read, in order, when and as the way says, until a reset."""
+        while not self.cut:
             self.wake.clear()
             pause_s = self._pause_s()
             if pause_s <= 0:
@@ -193,12 +194,15 @@ class Lane:
         if not piece.data:
             self.queue.popleft()
         self.moved.set()
-        if piece.end is not None:
-            self.neighbours.ended(self, piece.end)
-        elif self.budget is not None:
+        end = piece.end
+        if self.budget is not None:
             self.budget -= count
             if self.budget <= 0:
-                self.neighbours.ended(self, End.RESET)
+                end = End.RESET
+        if end is not None:
+            self.cut = end is End.RESET
+            self.finished = True
+            self.neighbours.ended(self, end)
 
     def discard(self) -> None:
         """Drop what is waiting, and remember that this stream has a hole."""

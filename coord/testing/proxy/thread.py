@@ -76,6 +76,11 @@ class EngineThread:
             result.cancel()
             raise _busy("answer") from None
 
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the thread's end; whether it has ended."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
     def close(self, timeout_s: float) -> None:
         """End the thread. A second time does nothing. Raises what failed in it meanwhile."""
         if self._closed:
@@ -83,8 +88,7 @@ class EngineThread:
         self._closed = True
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join(timeout_s)
-        if self._thread.is_alive():
+        if not self.join(timeout_s):
             raise _busy("end")
         for error in self.engine.shared.failures:
             if isinstance(error, CoordError):
