@@ -1,0 +1,1 @@
+"""Whole fleets on etcd, ZooKeeper and DynamoDB: real servers, real processes, real signals."""

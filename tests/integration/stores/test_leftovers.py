@@ -1,0 +1,78 @@
+"""What a member leaves behind that goes in order: nothing, in its process nor in the store."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from coord.registry import open_store
+from coord.testing.servers import Servers
+from tests.integration.fleet import ROOT, until
+from tests.integration.stores.kinds import Kind, alive
+
+VISITS = 4
+
+
+def visits(url: str, ttl_s: float) -> list[dict[str, object]]:
+    """What the process of a visitor held after each of its visits."""
+    module = "tests.integration.workers.visitor"
+    outcome = subprocess.run(
+        [sys.executable, "-W", "error", "-m", module, url, str(ttl_s), str(VISITS)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stderr == "", "a clean end says nothing, not even when the process ends"
+    return [json.loads(line) for line in outcome.stdout.splitlines()]
+
+
+def test_a_member_that_closes_leaves_no_thread_socket_lease_or_item(
+    servers: Servers, url: str, kind: Kind
+) -> None:
+    before = alive(servers)
+    found = visits(url, kind.ttl_s)
+    assert len(found) == VISITS
+    assert all(visit["threads"] == [] for visit in found), found
+    assert all(visit["sockets"] == 0 for visit in found), found
+    assert found[-1]["files"] == found[0]["files"], "a client library may keep a few, once"
+    assert alive(servers) <= before
+    opened = open_store(url, timeout_s=5.0)
+    try:
+        view = opened.store.view(opened.group)
+    finally:
+        opened.store.close()
+    assert view.members == {}
+    assert len(view.claims) > 0, "the last tokens must stay"
+    assert [claim for claim in view.claims.values() if claim.session is not None] == []
+
+
+def test_a_member_that_is_killed_leaves_nothing_once_its_time_is_up(
+    servers: Servers, url: str, kind: Kind
+) -> None:
+    """Where peers must evict (DynamoDB), the next member does; elsewhere the store itself."""
+    before = alive(servers)
+    command = [sys.executable, "-c", _STAY, url, str(kind.ttl_s)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"live\n"
+            assert alive(servers) - before, "it must be seen while it lives"
+        finally:
+            process.kill()
+    if kind.name == "dynamodb":
+        visits(url, kind.ttl_s)
+    until(lambda: alive(servers) <= before)
+
+
+_STAY = """
+import sys, time
+from coord import Coordinator
+with Coordinator(sys.argv[1], member="guest", ttl_s=float(sys.argv[2])) as fleet:
+    with fleet.lead("reaper", timeout_s=30):
+        print("live", flush=True)
+        time.sleep(60)
+"""

@@ -1,0 +1,51 @@
+"""A member that comes, leads, goes in order, and then looks what it has left in its process.
+
+Run as `python -m tests.integration.workers.visitor URL TTL_S VISITS`. After each visit it prints a
+line of JSON: the names of threads beside the main one, the number of sockets and of open files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+
+from coord import Coordinator, Role
+
+_SHARDS = 20
+
+
+def visit(url: str, ttl_s: float) -> None:
+    """Lead everything there is, act, and leave."""
+    begun = threading.Barrier(_SHARDS + 1)
+    with Coordinator(url, member="visitor", ttl_s=ttl_s) as fleet:
+        fleet.serve(Role("reaper", shards=_SHARDS), lambda term: (begun.wait(30), term.wait(30)))
+        begun.wait(30)
+
+
+def left() -> dict[str, object]:
+    """What is still there."""
+    targets = []
+    for link in Path("/proc/self/fd").iterdir():
+        try:
+            targets.append(os.readlink(link))  # noqa: PTH115 (a socket's name is no path)
+        except FileNotFoundError:
+            continue  # the folder that is being listed
+    return {
+        "threads": [t.name for t in threading.enumerate() if t is not threading.main_thread()],
+        "sockets": sum(target.startswith("socket:") for target in targets),
+        "files": len(targets),
+    }
+
+
+def main() -> None:
+    url, ttl_s, visits = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+    for _ in range(visits):
+        visit(url, ttl_s)
+        print(json.dumps(left()), flush=True)  # noqa: T201 (to the test)
+
+
+if __name__ == "__main__":
+    main()
