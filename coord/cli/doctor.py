@@ -143,22 +143,12 @@ def _shape(
 
 def _print(group: str, guarantees: Guarantees, findings: list[Probe], measured: Measured) -> None:
     from rich.padding import Padding
-    from rich.table import Table
     from rich.text import Text
 
-    title = Text.assemble((group, "bold"), (f"  {guarantees.kind}", "dim"))
-    title.append(f"  expiry {guarantees.expiry.value}, tokens: {guarantees.token_source}")
-    show(title)
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for finding in findings:
-        verdict = Text("ok", "green") if finding.ok else Text("problem", "bold red")
-        table.add_row(verdict, finding.name, Text(finding.value))
-        if finding.cure:
-            table.add_row("", "", Text(finding.cure, "italic"))
-    show(table)
+    from coord.cli.findings import findings_table, store_title
+
+    show(store_title(group, guarantees))
+    show(findings_table(findings))
     if measured.opened is None:
         return
     timing = Timing.of(measured.opened.ttl_s)
