@@ -25,6 +25,8 @@ __all__ = [
 ]
 
 _DEBIAN_JARS = Path("/usr/share/java")
+_OPT = Path("/opt/dynamodb-local")
+_PROGRAMS = "/usr/bin:/usr/local/bin"
 
 
 def cache_folder() -> Path:
@@ -43,7 +45,7 @@ def find_etcd() -> Path:
     named = os.environ.get("COORD_ETCD")
     if named:
         return Path(_given("COORD_ETCD", named, Path(named).is_file(), "the program etcd"))
-    found = shutil.which("etcd") or shutil.which("etcd", path="/usr/bin:/usr/local/bin")
+    found = shutil.which("etcd") or shutil.which("etcd", path=_PROGRAMS)
     if found is None:
         raise ServerMissing("there is no `etcd` on PATH", cure=_cure("etcd", "COORD_ETCD"))
     return Path(found)
@@ -54,11 +56,11 @@ def find_java() -> str:
     home = os.environ.get("JAVA_HOME")
     if home and (Path(home) / "bin" / "java").is_file():
         return str(Path(home) / "bin" / "java")
-    found = shutil.which("java") or shutil.which("java", path="/usr/bin:/usr/local/bin")
+    found = shutil.which("java") or shutil.which("java", path=_PROGRAMS)
     if found is None:
         raise ServerMissing(
             "there is no `java` on PATH, which ZooKeeper and DynamoDB Local run on",
-            cure="Install a Java runtime (Debian: openjdk-17-jre-headless), or set JAVA_HOME.",
+            cure="Install a Java runtime (Debian: default-jre-headless), or set JAVA_HOME.",
         )
     return found
 
@@ -89,7 +91,7 @@ def find_dynamodb() -> Path:
     if named:
         there = (Path(named) / "DynamoDBLocal.jar").is_file()
         return Path(_given("COORD_DYNAMODB_LOCAL", named, there, "a folder with DynamoDBLocal.jar"))
-    for folder in (dynamodb_cache(), Path("/opt/dynamodb-local")):
+    for folder in (dynamodb_cache(), _OPT):
         if (folder / "DynamoDBLocal.jar").is_file():
             return folder
     raise ServerMissing(
@@ -114,7 +116,7 @@ def missing(kind: str) -> str:
             find()
         except ServerMissing as error:
             lacking.append(str(error))
-    return " ".join(lacking)
+    return " Besides, ".join(lacking)
 
 
 def _given(variable: str, value: str, right: object, wanted: str) -> str:

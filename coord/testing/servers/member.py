@@ -21,6 +21,7 @@ __all__ = ["ServerMember", "wait_until"]
 _POLL_S = 0.02
 _POLITE_S = 15.0  # etcd takes seven seconds to leave a cluster
 _LOG_LINES = 12
+_FIRST_LINES = 4
 
 
 class ServerMember:
@@ -40,6 +41,7 @@ class ServerMember:
         self._serves = serves
         self._start_s = start_s
         self._process: subprocess.Popen[bytes] | None = None
+        self._said_before = 0  # bytes of the log at the last start
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.hostport} {self._state()}>"
@@ -73,11 +75,7 @@ class ServerMember:
 
     def last_lines(self, lines: int = _LOG_LINES) -> str:
         """The end of its output."""
-        try:
-            text = self.log.read_text(errors="replace")
-        except OSError:
-            return ""
-        return "\n".join(text.splitlines()[-lines:])
+        return "\n".join(self._lines(0)[-lines:])
 
     def serves(self) -> bool:
         """Whether it runs, is not paused, and answers as a server that can do its work."""
@@ -86,28 +84,29 @@ class ServerMember:
     def start(self) -> None:
         """Start the process and return at once. Does nothing while it runs."""
         if not self.running:
+            self._said_before = self.log.stat().st_size if self.log.exists() else 0
             self._process = self._launch.start()
             self.paused = False
 
     def restart(self, *, timeout_s: float | None = None) -> None:
         """Kill it if it runs, start it with its data, and wait until it serves.
 
-        Raises `ServerFailed`, with its last lines, if it ends or takes longer than `timeout_s`.
+        Raises `ServerFailed`, with its words, if it ends or takes longer than `timeout_s`.
         """
         self.kill()
         self.start()
         self.wait_ready(timeout_s=timeout_s)
 
     def wait_ready(self, *, timeout_s: float | None = None) -> None:
-        """Wait until it serves. Raises `ServerFailed`, with its last lines, as `restart` does."""
+        """Wait until it serves. Raises `ServerFailed`, with its words, as `restart` does."""
         limit_s = self._start_s if timeout_s is None else timeout_s
         if not wait_until(lambda: not self.running or self.serves(), timeout_s=limit_s):
             raise ServerFailed(
-                f"{self.name} on {self.hostport} does not serve after {limit_s:g} s{self._tail()}"
+                f"{self.name} on {self.hostport} does not serve after {limit_s:g} s{self._story()}"
             )
         if self._process is None or not self.running:
             status = None if self._process is None else self._process.returncode
-            raise ServerFailed(f"{self.name} ended with status {status}{self._tail()}")
+            raise ServerFailed(f"{self.name} ended with status {status}{self._story()}")
 
     def kill(self) -> None:
         """End it with SIGKILL and reap it: no good-bye to clients or peers. Keeps its data."""
@@ -149,9 +148,20 @@ class ServerMember:
             return "down"
         return f"{'paused' if self.paused else 'up'} pid={self._process.pid}"
 
-    def _tail(self) -> str:
-        lines = self.last_lines()
-        return f". Its last lines:\n{lines}" if lines else ", and it said nothing"
+    def _lines(self, start: int) -> list[str]:
+        try:
+            return self.log.read_bytes()[start:].decode(errors="replace").splitlines()
+        except OSError:
+            return []
+
+    def _story(self) -> str:
+        """What it said since its last start: the end, and the beginning, where some name the
+        cause before they print how they want to be called.
+        """
+        lines = self._lines(self._said_before)
+        if len(lines) > _FIRST_LINES + _LOG_LINES:
+            lines = [*lines[:_FIRST_LINES], "…", *lines[-_LOG_LINES:]]
+        return "\n".join([". It said:", *lines]) if lines else ", and it said nothing"
 
 
 def wait_until(holds: Callable[[], bool], *, timeout_s: float) -> bool:

@@ -35,7 +35,7 @@ _JAVA = (
 _MAIN = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
 _CONFIG = {
     "initLimit": "50",
-    "syncLimit": "25",
+    "syncLimit": "10",  # after so many ticks a paused peer counts as gone
     "maxSessionTimeout": "600000",
     "maxClientCnxns": "0",
     "admin.enableServer": "false",
