@@ -82,7 +82,7 @@ class FaultProxy:
         self.replies = Direction(self._thread, "replies")
 
     def __repr__(self) -> str:
-        return f"<proxy {self._address[0]}:{self._address[1]} of {self._target}>"
+        return f"<proxy {self.hostport} of {self._target}>"
 
     # ------------------------------------------------------------------------------- where it is
 
@@ -90,6 +90,11 @@ class FaultProxy:
     def address(self) -> tuple[str, int]:
         """Host and port for clients; the same for the proxy's whole life."""
         return self._address
+
+    @property
+    def hostport(self) -> str:
+        """The same as it stands in a URL: `127.0.0.1:port`."""
+        return f"{self._address[0]}:{self._address[1]}"
 
     @property
     def target(self) -> tuple[str, int]:
