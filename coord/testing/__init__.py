@@ -15,6 +15,9 @@ if TYPE_CHECKING:  # the same table once more, for type checkers and editors
     from coord.testing.faults import Fate, FaultPlan, FaultyStore
     from coord.testing.memory import Manner, MemoryServer, MemoryStore
     from coord.testing.proxy import FaultProxy
+    from coord.testing.servers.dynamodb import DynamoDBLocal
+    from coord.testing.servers.etcd import EtcdServers
+    from coord.testing.servers.zookeeper import ZooKeeperServers
     from coord.testing.terms import FakeAsyncTerm, FakeTerm, fake_term
     from coord.testing.world import World
     from coord.testing.world_link import Link
@@ -23,6 +26,8 @@ if TYPE_CHECKING:  # the same table once more, for type checkers and editors
 __all__ = [
     "Behaviour",
     "Conduct",
+    "DynamoDBLocal",
+    "EtcdServers",
     "FakeAsyncTerm",
     "FakeTerm",
     "Fate",
@@ -36,12 +41,15 @@ __all__ = [
     "MemoryStore",
     "SkewedClock",
     "World",
+    "ZooKeeperServers",
     "fake_term",
 ]
 
 _HOMES = {
     "Behaviour": "coord.testing.world_work",
     "Conduct": "coord.testing.world_work",
+    "DynamoDBLocal": "coord.testing.servers.dynamodb",
+    "EtcdServers": "coord.testing.servers.etcd",
     "FakeAsyncTerm": "coord.testing.terms",
     "FakeTerm": "coord.testing.terms",
     "Fate": "coord.testing.faults",
@@ -55,6 +63,7 @@ _HOMES = {
     "MemoryStore": "coord.testing.memory",
     "SkewedClock": "coord.testing.clock",
     "World": "coord.testing.world",
+    "ZooKeeperServers": "coord.testing.servers.zookeeper",
     "fake_term": "coord.testing.terms",
 }
 

@@ -14,6 +14,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -43,7 +44,7 @@ class Folder:
 
     def close(self) -> None:
         """Remove the folder with all that is in it. May be called again."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        _remove(self.path)
         self._lock.close()
 
 
@@ -82,5 +83,17 @@ def _sweep(base: Path) -> None:
             continue
         lock = _locked(path, wait=False) if ours else None
         if lock is not None:
-            shutil.rmtree(path, ignore_errors=True)
+            _remove(path)
             lock.close()
+
+
+def _remove(path: Path) -> None:
+    """Remove the folder, its lock last: what a dying server still adds is then swept later."""
+    with suppress(OSError):
+        for entry in path.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.name != _LOCK:
+                entry.unlink()
+        (path / _LOCK).unlink()
+        path.rmdir()

@@ -93,10 +93,10 @@ def test_servers_die_with_a_parent_that_is_killed_and_the_next_sweeps_up(
     arguments = [] if kind == "dynamodb" else ["--members", "3"]
     with _started(tmp_path, kind, *arguments) as started:
         assert len(started.pids) == (1 if kind == "dynamodb" else 3)
+        assert all(log.exists() for log in started.logs)
         started.process.kill()
         started.process.wait(timeout=20)
         assert wait_until(started.gone, timeout_s=20)
-        assert all(log.exists() for log in started.logs)
         require("etcd")
         with EtcdServers():  # whichever server comes next
             assert not any(log.exists() for log in started.logs)

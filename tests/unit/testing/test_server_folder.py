@@ -45,6 +45,7 @@ def test_a_closed_folder_is_gone_with_what_is_in_it(make: _Make) -> None:
     folder = make(_NOTHING)
     (folder.path / "data").mkdir()
     (folder.path / "data" / "file").write_text("x")
+    (folder.path / "log").write_text("x")
     assert folder.path.stat().st_mode & 0o077 == 0
     folder.close()
     folder.close()
