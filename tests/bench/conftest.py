@@ -6,12 +6,19 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from coord.testing.servers import DynamoDBLocal, servers_of
 from tests.architecture.project import ROOT
+from tests.bench.capacity import counting
 from tests.bench.figures import Figures
+from tests.bench.places import TITLES, Place
+from tests.bench.versions import version_of
+from tests.servers import require
 
 Case = Callable[..., Any]
 
@@ -21,7 +28,7 @@ def figures() -> Iterator[Figures]:
     """Collects the figures; they are written when the run ends."""
     collected = Figures()
     yield collected
-    if collected.found:
+    if collected.sections:
         collected.write()
 
 
@@ -42,3 +49,27 @@ def case() -> Case:
         return json.loads(outcome.stdout)
 
     return run
+
+
+@pytest.fixture(scope="session", params=tuple(TITLES))
+def place(request: pytest.FixtureRequest, figures: Figures) -> Iterator[Place]:
+    """Each kind of server in turn, one at a time."""
+    kind = request.param
+    require(kind)
+    with ExitStack() as stack:
+        servers = stack.enter_context(servers_of(kind))
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for name, value in servers.environment.items():
+            patch.setenv(name, value)
+        section = figures.section(TITLES[kind], server=version_of(servers))
+        yield Place(kind, servers, section)
+
+
+@pytest.fixture
+def metered(place: Place) -> Iterator[Place]:
+    """The place, where a server that does not count has a proxy before it that does."""
+    if not isinstance(place.servers, DynamoDBLocal):
+        yield place
+        return
+    with counting(place.servers.hosts) as endpoint:
+        yield replace(place, endpoint=endpoint)

@@ -20,13 +20,14 @@ pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
 
 SHARDS = 10_000
 ROUNDS = 5
+SECTION = "One member, on SQLite"
 IDLE_S = 15
 NOISE = 1.5
 """Timings fail only beyond this factor of their target: figures are for the page, not for CI."""
 
 
 def test_a_check_costs_some_clock_reads(figures: Figures, case: Case, tmp_path: Path) -> None:
-    figure = figures.add(
+    figure = figures.section(SECTION).add(
         "`term.check()`", "ns", case("check", f"sqlite:///{tmp_path}/c.db"), limit=300
     )
     assert figure.median <= 300 * NOISE
@@ -56,7 +57,7 @@ def test_importing_coord_is_quick_and_loads_no_client_library(
     for _ in range(11):
         bare = _seconds(python, "pass", tmp_path)
         rounds.append((_seconds(python, "import coord", tmp_path) - bare) * 1000)
-    figure = figures.add(
+    figure = figures.section(SECTION).add(
         "`import coord` (installed wheel)",
         "ms",
         rounds,
@@ -79,16 +80,16 @@ def test_an_idle_member_costs_the_same_whatever_it_holds(
     many = case("idle", f"sqlite:///{tmp_path}/many.db", SHARDS, IDLE_S)
     remark = f"over {IDLE_S} s at a ttl of 3 s; heartbeats are due every 0.75 s."
     for label, found in (("1 shard", few), (f"{SHARDS:,} shards", many)):
-        figures.add(
-            f"store requests of an idle member with {label}",
+        figures.section(SECTION).add(
+            f"store calls of an idle member with {label}",
             "1/s",
-            [found["requests_per_s"]],
+            [found["calls_per_s"]],
             remark=remark,
         )
-        figures.add(
+        figures.section(SECTION).add(
             f"CPU of an idle member with {label}", "% of a core", [found["cpu_percent"]], limit=1
         )
-    assert abs(many["requests_per_s"] - few["requests_per_s"]) <= 3 / IDLE_S
+    assert abs(many["calls_per_s"] - few["calls_per_s"]) <= 3 / IDLE_S
     assert many["cpu_percent"] <= 1 * NOISE
 
 
@@ -103,7 +104,7 @@ def test_ten_thousand_shards_beside_bare_sqlite(
         ours.append(case("shards", f"sqlite:///{tmp_path}/ours{number}.db", SHARDS))
         bare.append(case("bare_sqlite", tmp_path / f"bare{number}.db", SHARDS, batch))
     for what, label in (("claimed", "claimed"), ("rebalanced", "rebalanced to two members")):
-        figures.add(
+        figures.section(SECTION).add(
             f"{SHARDS:,} shards {label}",
             "s",
             [one[what] for one in ours],
@@ -111,7 +112,7 @@ def test_ten_thousand_shards_beside_bare_sqlite(
             remark="from asking to the last term being in the hands of user code, planning and "
             "reading of views included; bare counts the writes alone.",
         )
-    figures.add(
+    figures.section(SECTION).add(
         f"{SHARDS // 2:,} shards handed over by a member that stops",
         "s",
         [one["handed_over"] for one in ours],

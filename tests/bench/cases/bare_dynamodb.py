@@ -34,7 +34,7 @@ def put(table: str, group: str, shard: int) -> dict[str, Any]:
     }
 
 
-def made(client: Any) -> str:
+def made(client: Any) -> str:  # noqa: ANN401 (boto3 makes its clients at run time)
     table = f"bare-{secrets.token_hex(4)}"
     client.create_table(
         TableName=table,

@@ -1,4 +1,4 @@
-"""Store requests and CPU of one idle member that holds `shards` shards for some seconds."""
+"""Store calls, requests on the wire and CPU of one idle member that holds `shards` shards."""
 
 import json
 import sys
@@ -7,6 +7,9 @@ import time
 
 from coord import Coordinator, Role
 from coord.runtime import HeldTerms, Hooks
+from tests.bench.cases.wire import requests_so_far
+
+TTL_S = 3
 
 
 class Counter(Hooks):
@@ -21,10 +24,23 @@ class Counter(Hooks):
         self.calls += 1
 
 
+def measured(url: str, counter: Counter, seconds: float) -> dict[str, float]:
+    asked, calls = requests_so_far(url), counter.calls
+    cpu, began = time.process_time(), time.monotonic()
+    time.sleep(seconds)
+    cpu, took = time.process_time() - cpu, time.monotonic() - began
+    calls, asked = counter.calls - calls, requests_so_far(url) - asked
+    return {
+        "calls_per_s": calls / took,
+        "cpu_percent": cpu / took * 100,
+        "requests_per_s": asked / took,
+    }
+
+
 def main(url: str, shards: int, seconds: float) -> None:
     counter = Counter()
     held = threading.Event()
-    with Coordinator(url, member="bench", ttl_s=3, hooks=counter) as fleet:
+    with Coordinator(url, member="bench", ttl_s=TTL_S, hooks=counter) as fleet:
 
         def loop() -> None:
             sets: HeldTerms
@@ -37,18 +53,8 @@ def main(url: str, shards: int, seconds: float) -> None:
         thread = threading.Thread(target=loop)
         thread.start()
         assert held.wait(60), "the shards were not claimed"
-        time.sleep(3)
-        calls, cpu, began = counter.calls, time.process_time(), time.monotonic()
-        time.sleep(seconds)
-        took = time.monotonic() - began
-        sys.stdout.write(
-            json.dumps(
-                {
-                    "requests_per_s": (counter.calls - calls) / took,
-                    "cpu_percent": (time.process_time() - cpu) / took * 100,
-                }
-            )
-        )
+        time.sleep(2 * TTL_S)
+        sys.stdout.write(json.dumps(measured(url, counter, seconds)))
         fleet.stop()
         thread.join()
 
