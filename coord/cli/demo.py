@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any, Self
 
 import rich_click as click
 from click.exceptions import Exit
@@ -21,24 +22,22 @@ from rich.text import Text
 from coord.cli.output import console, error_console, print_json
 from coord.config import parse_duration_s
 from coord.errors import ConfigError
+from coord.lab.demo.ground import Ground, ground
 from coord.lab.demo.run import Plan, perform
 from coord.lab.demo.summary import legend, notes, table, trades
 from coord.lab.demo.view import Display
 from coord.lab.measure import Report
-from coord.registry import known_schemes
-from coord.runtime import Coordinator
 
 __all__ = ["demo"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SIGNALLED = 128
-_OWN = "sqlite"  # the store that needs no server: the demo makes one for itself
 _ROUNDS_MAX = 1000
 _TTL_MIN_S, _TTL_MAX_S = 0.5, 60.0
 
 
-class Interrupted(Exception):
-    """A signal asked for the end; `args[0]` is its number."""
+class Interrupted(BaseException):
+    """A signal asked for the end; `args[0]` is its number. No client library may swallow it."""
 
 
 @click.command(name="demo")
@@ -47,7 +46,8 @@ class Interrupted(Exception):
     default="sqlite",
     show_default=True,
     metavar="KIND|URL",
-    help="Where the workers are led from: `sqlite` (a file of its own), or the URL of a store.",
+    help="Where the workers are led from: the URL of a store, with a group of its own, or a kind: "
+    "`sqlite` (a file), `etcd`, `zookeeper` or `dynamodb` (a server that runs for this demo only).",
 )
 @click.option(
     "--rounds",
@@ -58,9 +58,9 @@ class Interrupted(Exception):
 )
 @click.option(
     "--ttl",
-    default="2s",
-    show_default=True,
-    help="How long the fleet waits for a silent worker: 0.5 to 60 s.",
+    metavar="DURATION",
+    help="How long the fleet waits for a silent worker: 0.5 to 60 s. By default 2 s, and at the "
+    "URL of an etcd or a DynamoDB 3 s, of a ZooKeeper 4 s.",
 )
 @click.option(
     "--seed",
@@ -76,60 +76,89 @@ class Interrupted(Exception):
 )
 @click.option("--json", "as_json", is_flag=True, help="Print coord.report/1 and nothing else.")
 def demo(
-    *, store: str, rounds: int, ttl: str, seed: int, events: Path | None, as_json: bool
+    *, store: str, rounds: int, ttl: str | None, seed: int, events: Path | None, as_json: bool
 ) -> None:
     """Watch a fleet lose its leader in three ways, and recover.
 
     Four worker processes delete expired rows of a database, led in three modes, while their
     leaders are killed, stopped and wedged. It takes about a minute a round. In the end a table says
-    what each fault cost in each mode.
-    """
+    what each fault cost in each mode. With --json: coord.report/1.
+
+    \b
+    Examples:
+      coord demo --store etcd
+      coord demo --store etcd://127.0.0.1:2379/demo --json
+    """  # noqa: D301  click's mark for lines that are not to be joined
     ttl_s = _ttl_s(ttl)
-    with _signals_as_flag() as interrupted, _scratch() as work:
-        url = _store_url(store, work, ttl_s)
-        plan = Plan(
-            store=url,
-            kind=url.partition("://")[0],
-            ttl_s=ttl_s,
-            seed=seed,
-            rounds=rounds,
-            work=work,
-            events=_empty(events or work / "events"),
-        )
+    with _Signals() as signals, ExitStack() as opened:
+        work = opened.enter_context(_scratch())
+        logs = _empty(events or work / "events")
         try:
-            with Display(error_console()) as display:
-                report = perform(plan, display, interrupted)
-            interrupted()
+            display = opened.enter_context(Display(error_console()))
+            with signals.breaking():
+                here = opened.enter_context(ground(store, ttl_s, work=work, say=display.say))
+            display.say(f"{here.kind}, group {here.group}, ttl {here.ttl_s:g} s")
+            plan = Plan(
+                store=here.url,
+                kind=here.kind,
+                ttl_s=here.ttl_s,
+                seed=seed,
+                rounds=rounds,
+                work=work,
+                events=logs,
+            )
+            report = perform(plan, display, signals.check)
+            signals.check()
         except Interrupted as signalled:
+            opened.close()
             error_console().print("interrupted: all workers have been stopped")
             raise Exit(_SIGNALLED + signalled.args[0]) from None
     if as_json:
         print_json({**report})
     else:
-        _print_summary(console(), report, events)
+        _print_summary(console(), report, here, events)
 
 
-@contextmanager
-def _signals_as_flag() -> Iterator[Callable[[], None]]:
-    """Signals are noted, and raised only where the yielded function is called.
+class _Signals:
+    """Signals are noted, and raised as Interrupted only where that is asked for.
 
-    So none of them, and no second Ctrl-C, breaks into the healing and stopping of workers.
+    So none of them, and no second Ctrl-C, breaks into the healing and stopping of processes.
     """
-    seen: list[int] = []
 
-    def note(number: int, _frame: FrameType | None) -> None:
-        seen.append(number)
+    def __init__(self) -> None:
+        self._seen: list[int] = []
+        self._breaking = False
+        self._before: dict[int, Any] = {}
 
-    def interrupted() -> None:
-        if seen:
-            raise Interrupted(seen[0])
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        return self
 
-    before = {number: signal.signal(number, note) for number in _SIGNALS}
-    try:
-        yield interrupted
-    finally:
-        for number, old in before.items():
+    def __exit__(self, *_: object) -> None:
+        for number, old in self._before.items():
             signal.signal(number, old)
+
+    def check(self) -> None:
+        """Raise if there was one."""
+        if self._seen:
+            raise Interrupted(self._seen[0])
+
+    @contextmanager
+    def breaking(self) -> Iterator[None]:
+        """The first signal in this block breaks into whatever runs, once."""
+        self.check()
+        self._breaking = True
+        try:
+            yield
+        finally:
+            self._breaking = False
+        self.check()
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self._seen.append(number)
+        if self._breaking:
+            self._breaking = False
+            raise Interrupted(number)
 
 
 @contextmanager
@@ -138,7 +167,9 @@ def _scratch() -> Iterator[Path]:
         yield Path(path)
 
 
-def _ttl_s(text: str) -> float:
+def _ttl_s(text: str | None) -> float | None:
+    if text is None:
+        return None
     ttl_s = parse_duration_s(text)
     if not _TTL_MIN_S <= ttl_s <= _TTL_MAX_S:
         raise ConfigError(
@@ -146,29 +177,6 @@ def _ttl_s(text: str) -> float:
             cure=f"Choose one of {_TTL_MIN_S:g} to {_TTL_MAX_S:g} s: pauses last twice as long.",
         )
     return ttl_s
-
-
-def _store_url(store: str, work: Path, ttl_s: float) -> str:
-    """The URL for `--store`, after making sure that one can be a member there."""
-    kind, is_url, _ = store.partition("://")
-    if kind not in known_schemes():
-        raise ConfigError(
-            f"there is no store {kind!r}", cure=f"Known are: {', '.join(known_schemes())}."
-        )
-    if kind == "memory":
-        raise ConfigError(
-            "a store in memory lives in one process, and the demo has four",
-            cure="Leave --store out, or give the URL of a store that processes can share.",
-        )
-    if not is_url and kind != _OWN:
-        raise ConfigError(
-            f"--store {kind} does not say where that store is",
-            cure=f"Give its URL, with a group of its own: --store {kind}://…",
-        )
-    if not is_url:
-        return f"{_OWN}:///{work / 'coord.db'}?group=demo"
-    with Coordinator(store, member="demo", ttl_s=ttl_s):  # to be told here if it cannot be done
-        return store
 
 
 def _empty(directory: Path) -> Path:
@@ -188,7 +196,7 @@ def _empty(directory: Path) -> Path:
     )
 
 
-def _print_summary(out: Console, report: Report, events: Path | None) -> None:
+def _print_summary(out: Console, report: Report, here: Ground, events: Path | None) -> None:
     out.print()
     out.print(table(report))
     out.print()
@@ -199,5 +207,10 @@ def _print_summary(out: Console, report: Report, events: Path | None) -> None:
     out.print()
     for note in notes(report):
         out.print(note)
+    if not here.own:
+        out.print(
+            f"what stays: in group {here.group} the records of three roles and the last tokens of "
+            "their claims; no member, no session."
+        )
     where = f"in {events}" if events else "not kept; --events DIR keeps them"
     out.print(f"\nevent logs: {where}. The same figures as JSON: --json.")

@@ -271,7 +271,7 @@ def test_ending_it_while_a_leader_is_stopped_leaves_no_process(
     [
         (["--store", "memory"], "a store in memory lives in one process"),
         (["--store", "memory://"], "a store in memory lives in one process"),
-        (["--store", "etcd"], "--store etcd does not say where that store is"),
+        (["--store", "sidecar"], "--store sidecar does not say where that store is"),
         (["--store", "paper"], "there is no store 'paper'"),
         (["--store", "sqlite:////no/such/folder/x.db"], "/no/such/folder"),
         (["--ttl", "fast"], "'fast' is not a duration"),

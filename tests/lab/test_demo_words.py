@@ -39,8 +39,8 @@ def _run(mode: str, fault: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN4
     return run | changes
 
 
-def _report(*runs: dict[str, Any], ttl_s: float = 2.0) -> Report:
-    report = {"schema": "coord.report/1", "store": "sqlite", "ttl_s": ttl_s, "seed": 1}
+def _report(*runs: dict[str, Any], ttl_s: float = 2.0, store: str = "sqlite") -> Report:
+    report = {"schema": "coord.report/1", "store": store, "ttl_s": ttl_s, "seed": 1}
     counts = {"members": 4, "shards": 12, "seats": 3, "rounds": 1}
     return checked_report({**report, **counts, "runs": list(runs)})
 
@@ -95,6 +95,25 @@ def test_a_death_that_was_proven_and_one_that_was_waited_for_are_told_apart() ->
     )
     assert "the death of a process can be proven" in at_once[0]
     assert "a silent session is waited for, up to its ttl of 0.3 s" in waited[0]
+
+
+@pytest.mark.parametrize("fault", ["kill", "pause"])
+@pytest.mark.parametrize(
+    ("store", "words"),
+    [
+        ("etcd", "its lease of 2 s has to run out"),
+        ("zookeeper", "its session of 2 s has to run out"),
+        ("dynamodb", "have watched stand still for the ttl of 2 s"),
+        ("another", "a silent session is waited for, up to its ttl of 2 s"),
+    ],
+)
+def test_only_where_it_can_be_a_death_is_said_to_be_proven(
+    store: str, words: str, fault: str
+) -> None:
+    note = notes(_report(_run("m", fault), store=store))[0]  # found out after a tenth of the ttl
+    assert note.startswith(f"{fault}: found out after 0.20 s on average")
+    assert words in note
+    assert "proven" not in note
 
 
 def test_stale_acts_are_told_even_if_the_fence_had_failed() -> None:

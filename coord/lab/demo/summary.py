@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from rich import box
 from rich.table import Table
 
+from coord.lab.demo.kinds import kind_named
 from coord.lab.demo.modes import ARCHIVE_S, REST_S, TAU_S
 from coord.lab.measure import Report, RoundResult
 from coord.lab.measure.report import Run
@@ -152,12 +153,13 @@ def _detection(report: Report, fault: str) -> str:
     text = f"{fault}: found out after {mean:.2f} s on average"
     if fault == "wedge":
         return f"{text}; the lease was renewed all the time, only the missing progress told."
-    if mean < ttl / 2:
+    kind = kind_named(report["store"])
+    if kind.proves_death and mean < ttl / 2:
         return (
             f"{text}, long before the ttl of {ttl:g} s: on one machine the death of a process can "
             "be proven, and its session is evicted at once."
         )
-    return f"{text}: a silent session is waited for, up to its ttl of {ttl:g} s."
+    return f"{text}: {kind.waits.format(ttl=ttl)}"
 
 
 def _fence(report: Report) -> str:

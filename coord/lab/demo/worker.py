@@ -26,10 +26,13 @@ from coord.clock import SYSTEM_CLOCK
 from coord.lab.chaos import Failpoint
 from coord.lab.demo import app
 from coord.lab.demo.modes import ARCHIVE_S, BATCH, REST_S, mode_named
-from coord.lab.demo.tether import end_with
 from coord.telemetry import EventLog
+from coord.testing.servers.tether import end_with
 
 __all__ = ["Reaper", "main"]
+
+_START_S = 20.0
+"""Four of us load a client library at once; on two cores that alone can take longer than a ttl."""
 
 
 class Reaper:
@@ -112,7 +115,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     end_with(options.parent)
     try:
-        with Coordinator(options.store, member=options.member, ttl_s=options.ttl_s) as fleet:
+        with Coordinator(
+            options.store,
+            member=options.member,
+            ttl_s=options.ttl_s,
+            start_timeout_s=_START_S,
+        ) as fleet:
             reaper = Reaper(options.database, options.member, fleet.events)
             fleet.serve(mode_named(options.mode).role, reaper.work)
             fleet.run()

@@ -1,0 +1,210 @@
+"""Where the demo is played: a store of its own for the time of it, or one that a URL names.
+
+Owns the way from `--store` to a group in which the workers can be led, and everything that is
+refused on that way: before anything was struck, with cause and cure. A store of its own is gone
+afterwards; in one of the user's, no group is entered that others use or have used.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from coord.clock import SYSTEM_CLOCK
+from coord.config import Timing
+from coord.errors import ConfigError
+from coord.lab.demo.kinds import kind_named
+from coord.lab.demo.modes import MODES
+from coord.model import Beacon, LiveMember, MemberRecord, View
+from coord.registry import known_schemes, open_store
+from coord.spi import Initializable, Observed, OpenedStore
+from coord.testing.servers import KINDS, servers_of
+
+__all__ = ["Ground", "ground"]
+
+_OWN_FILE = "sqlite"  # needs no server: a file will do
+_GROUP = "demo"
+_REQUEST_S = 5.0
+_LATE_S = 2.0  # how much later than its ttl a dead session may leave the group
+_DRIFT = 0.01
+_LOOK_S = 0.1
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """A group to play in. `ttl_s` is what the store grants; `own`: gone when the demo is over."""
+
+    url: str
+    kind: str
+    group: str
+    ttl_s: float
+    own: bool
+
+
+@contextmanager
+def ground(store: str, ttl_s: float | None, *, work: Path, say: Say) -> Iterator[Ground]:
+    """A group for the workers at `store`: a URL, or a kind, of which one is made in `work`.
+
+    `ttl_s` None: what is usual for that kind of store. Raises ConfigError for a store that cannot
+    be shown or a group that others use, ServerMissing and ServerFailed for a server of our own, and
+    what the store raises. Whatever happens, no server is left behind.
+    """
+    kind, is_url, _ = store.partition("://")
+    _refuse_unknown(kind)
+    manner = kind_named(kind)
+    if is_url:
+        yield _checked(store, kind, manner.ttl_s if ttl_s is None else ttl_s, own=False, say=say)
+        return
+    asked_s = manner.own_ttl_s if ttl_s is None else ttl_s
+    with _own_store(kind, work, say) as url:
+        yield _checked(url, kind, asked_s, own=True, say=say)
+
+
+def _refuse_unknown(kind: str) -> None:
+    if kind not in known_schemes():
+        raise ConfigError(
+            f"there is no store {kind!r}", cure=f"Known are: {', '.join(known_schemes())}."
+        )
+    if kind == "memory":
+        raise ConfigError(
+            "a store in memory lives in one process, and the demo has four",
+            cure="Leave --store out, or give the URL of a store that processes can share.",
+        )
+
+
+@contextmanager
+def _own_store(kind: str, work: Path, say: Say) -> Iterator[str]:
+    """The URL of a group in a store that ends with this block."""
+    if kind == _OWN_FILE:
+        yield f"{kind}:///{work / 'coord.db'}?group={_GROUP}"
+        return
+    if kind not in KINDS:
+        raise ConfigError(
+            f"--store {kind} does not say where that store is",
+            cure=f"Give its URL, with a group of its own: --store {kind}://…",
+        )
+    with servers_of(kind) as servers, _environment(servers.environment):
+        say(f"{servers.kind} on {servers.hosts}, started for this demo alone")
+        url = servers.url(_GROUP)
+        found = open_store(url, timeout_s=_REQUEST_S)
+        with closing(found.store):
+            if isinstance(found.store, Initializable):
+                found.store.init(found.group)
+        yield url
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Our environment, which the workers inherit, with these variables meanwhile."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _checked(url: str, kind: str, asked_s: float, *, own: bool, say: Say) -> Ground:
+    """Be a member there for a moment, to be told here and now if workers could not.
+
+    That comes first, because there may be nothing to read before the first member. In a group that
+    is used it moves nothing: see the record of this member.
+    """
+    found = open_store(url, timeout_s=_REQUEST_S)
+    with closing(found.store):
+        ttl_s = _granted_s(found, asked_s)
+        _refuse_others(found, found.store.view(found.group))
+        _await_nobody(found, say)
+    if ttl_s != asked_s:
+        say(f"the store grants a ttl of {ttl_s:g} s, where {asked_s:g} s was asked")
+    return Ground(url=url, kind=kind, group=found.group, ttl_s=ttl_s, own=own)
+
+
+def _refuse_others(found: OpenedStore, view: View) -> None:
+    """A group with roles that the demo does not know is somebody's, though nobody may be there."""
+    ours = {mode.role.name: mode.role.shape for mode in MODES}
+    foreign = sorted(view.roles.keys() - ours)
+    if foreign:
+        raise ConfigError(
+            f"group {found.group} is used for something else: it has the roles {_few(foreign)}",
+            cure="Give the demo a group of its own in that store: another name in the URL.",
+        )
+    changed = sorted(
+        name
+        for name, role in view.roles.items()
+        if role.paused or role.pending or role.shape != ours[name]
+    )
+    if changed:
+        raise ConfigError(
+            f"the roles {_few(changed)} of group {found.group} are paused or have another shape",
+            cure="Undo that (`coord resume`, `coord reshape`), or give the demo another group.",
+        )
+
+
+def _await_nobody(found: OpenedStore, say: Say) -> None:
+    """Wait until whoever is in the group is gone; raises ConfigError if one of them lives.
+
+    The sessions of a demo that was killed stay for their ttl, and in stores where only peers end
+    sessions until somebody does. Alive is who sends another heartbeat.
+    """
+    began: dict[str, tuple[int, float]] = {}
+    while members := found.store.view(found.group).members:
+        names = _few([member.record.name for member in members.values()])
+        if not began:
+            say(f"group {found.group} has members; waiting to see whether {names} still live")
+        seen = found.store.beacons(found.group)
+        for session, member in members.items():
+            seq = seen[session].seq if session in seen else member.seq
+            first, since_s = began.setdefault(session, (seq, SYSTEM_CLOCK.now()))
+            silent_s = SYSTEM_CLOCK.now() - since_s
+            if seq != first or silent_s > _limit_s(member) + _LATE_S:
+                raise ConfigError(
+                    f"group {found.group} is in use: {names} are members of it",
+                    cure="Give the demo a group of its own in that store: another name in the URL.",
+                )
+            if member.gone or silent_s > _limit_s(member):
+                found.store.evict(found.group, Observed(session, seq))
+        time.sleep(_LOOK_S)
+
+
+def _limit_s(member: LiveMember) -> float:
+    return member.ttl_s * (1 + _DRIFT)
+
+
+def _granted_s(found: OpenedStore, asked_s: float) -> float:
+    """The ttl that the store grants; raises ConfigError if no timings go with it."""
+    record = MemberRecord(
+        name=f"demo-{secrets.token_hex(4)}",
+        incarnation=secrets.token_hex(8),
+        weight=0.0,
+        max_shards=0,
+        draining=True,
+        pid=os.getpid(),
+    )
+    with closing(found.store.open_session(found.group, record, asked_s)) as session:
+        beaten = session.heartbeat(Beacon().to_bytes())
+        ttl_s = session.ttl_s
+        lag_s = max(session.opened.lag_s, beaten.lag_s)
+    try:
+        Timing.of(ttl_s).check_budget(ttl_s=ttl_s, lag_s=lag_s)
+    except ConfigError as error:
+        raise ConfigError(error.cause, cure="Give a longer --ttl.") from error
+    return ttl_s
+
+
+def _few(names: list[str]) -> str:
+    """Some names, and how many more there are."""
+    shown = names[:4]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
