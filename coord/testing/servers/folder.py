@@ -4,8 +4,9 @@ Owns where data lies and that it is cleared away, also that of processes which w
 
 Why in memory: etcd writes and syncs before each answer (`--unsafe-no-fsync` exists from 3.5 only),
 and on a shared disk one sync may take longer than a short election timeout, so a member would be
-deposed by its disk (a put took 0.5 ms in memory and 0.9 ms on a disk that nobody else used). Nothing that a test may rely on is lost: a killed process keeps its files
-either way, and only the loss of power, which no test can cause, would tell the two apart.
+deposed by its disk (a put took 0.5 ms in memory, 0.9 ms on a disk that nobody else used). Nothing
+that a test may rely on is lost: a killed process keeps its files either way, and only the loss of
+power, which no test can cause, would tell the two apart.
 """
 
 from __future__ import annotations
