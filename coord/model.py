@@ -251,7 +251,7 @@ class RoleRecord:
         return not self.paused and self.pending is None
 
     def claim_keys(self) -> tuple[ClaimKey, ...]:
-        """All claim keys of the current generation: seat 0 of every shard first."""
+        """All claim keys of the current generation, seat 0 of every shard first; made once."""
         return _claim_keys(self.name, self.generation, self.shape)
 
     def to_json(self) -> str:
@@ -288,12 +288,8 @@ class RoleRecord:
 
 @lru_cache(maxsize=16)
 def _claim_keys(role: str, generation: int, shape: Shape) -> tuple[ClaimKey, ...]:
-    """Made once: each view of a role with 10,000 shards asks for them several times."""
-    return tuple(
-        ClaimKey(role, generation, shard, seat)
-        for seat in range(shape.seats)
-        for shard in range(shape.shards)
-    )
+    shards, seats = range(shape.shards), range(shape.seats)
+    return tuple(ClaimKey(role, generation, shard, seat) for seat in seats for shard in shards)
 
 
 class Overdue(NamedTuple):
