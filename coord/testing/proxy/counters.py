@@ -18,6 +18,8 @@ __all__ = ["Counters", "Flow", "Tally"]
 class Flow:
     """Bytes of one direction, over all connections so far: read = passed + lost + waiting.
 
+    Bytes count as passed before their receiver can have them. What it never took, because the
+    connection ended, is lost, though a part of the last 64 KiB may have reached it.
     `chunks` counts what was read in one go: at least one a request of a client that waits for
     its replies, and no measure of requests otherwise.
     """
@@ -29,7 +31,7 @@ class Flow:
 
     @property
     def waiting(self) -> int:
-        """Read and neither passed on nor lost: held, delayed, or in a slow receiver's queue."""
+        """Read and neither passed on nor lost: held, delayed, or before a slow receiver."""
         return self.read - self.passed - self.lost
 
 

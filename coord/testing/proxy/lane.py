@@ -166,12 +166,16 @@ class Lane:
         piece = self.queue[0]
         data = piece.data[: self._slice_bytes()]
         self.passed_at_s = self._loop.time()
+        self._tally.flow(self.way.name, passed=len(data))  # before anybody can have it
         try:
             if piece.end is End.FIN:
                 self._sink.shutdown(socket.SHUT_WR)
             elif piece.end is None:
                 await self._loop.sock_sendall(self._sink, data)
-        except OSError:
+        except (OSError, asyncio.CancelledError) as error:
+            self._tally.flow(self.way.name, passed=-len(data))
+            if isinstance(error, asyncio.CancelledError):
+                raise
             self.deaf = self.muted = True
             self.discard()
             self.neighbours.unheard(self)
@@ -187,7 +191,6 @@ class Lane:
 
     def _passed(self, piece: Piece, count: int) -> None:
         self._queued -= count
-        self._tally.flow(self.way.name, passed=count)
         started_s = max(self.free_at_s, self._loop.time() - _CATCH_UP_S)
         self.free_at_s = started_s + count / self.way.conditions.bandwidth_bytes_s
         piece.data = piece.data[count:]

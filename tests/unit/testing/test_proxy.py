@@ -166,6 +166,18 @@ def test_bandwidth_is_what_was_asked_for(proxy: FaultProxy, client: _Client) -> 
     assert 0.4 < time.monotonic() - started_s < 5
 
 
+def test_little_bandwidth_is_a_trickle_and_no_series_of_bursts(
+    proxy: FaultProxy, client: _Client
+) -> None:
+    proxy.requests.set(bandwidth_bytes_s=1_000)
+    started_s = time.monotonic()
+    client.send("x" * 10_000)
+    for count in range(50, 300, 50):
+        proxy.wait_for(lambda now, count=count: now.requests.passed >= count)  # type: ignore[misc]
+        passed = proxy.counters.requests.passed
+        assert passed <= 1_000 * (time.monotonic() - started_s + 0.05) + 10
+
+
 def test_a_connection_is_reset_after_so_many_bytes(
     proxy: FaultProxy, server: RequestServer, client: _Client, other: _Client
 ) -> None:

@@ -77,7 +77,7 @@ def test_a_match_over_the_edge_of_two_chunks_is_found_once(
 ) -> None:
     client = connect()
     trigger = proxy.on_request(b"needle", "pass", times=None)
-    for part in (b"a nee", b"dle, a n", b"e", b"edle\n"):
+    for part in (b"a nee", b"dle", b", a n", b"e", b"edle\n"):
         seen = proxy.counters.requests.read + len(part)
         client.sendall(part)
         proxy.wait_for(lambda now, seen=seen: now.requests.read == seen)  # type: ignore[misc]
@@ -230,8 +230,7 @@ def test_a_thread_that_is_kept_busy_is_named_and_ends_once_it_can(
         with pytest.raises(UsageError, match=r"did not end in time.*matching function"):
             proxy.close()
         leave.set()
-        assert _is_reset(client)
-    proxy._thread.join(PATIENCE_S)
+        assert proxy._thread.join(PATIENCE_S)
     assert proxy.counters.open == 0
 
 
