@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from contextlib import closing
 from dataclasses import dataclass
 
 from coord.registry import open_store
-from coord.spi import Initializable
 from coord.testing.servers import Servers
 from tests.bench.figures import Section
+from tests.integration.stores.kinds import KINDS
 
 __all__ = ["TITLES", "Place"]
 
@@ -28,12 +27,7 @@ class Place:
     def url(self) -> str:
         """A new group, made ready for its first member."""
         options = {"endpoint": self.endpoint} if self.endpoint else {}
-        url = self.servers.url(f"bench-{secrets.token_hex(4)}", **options)
-        opened = open_store(url, timeout_s=5.0)
-        with closing(opened.store):
-            if isinstance(opened.store, Initializable):
-                opened.store.init(opened.group)
-        return url
+        return KINDS[self.kind].url(self.servers, **options)
 
     @property
     def batch(self) -> int:

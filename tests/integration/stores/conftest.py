@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from coord.registry import open_store
-from coord.spi import Initializable
 from coord.testing.servers import Servers
 from tests.integration.fleet import Fleet
 from tests.integration.stores.kinds import KINDS, Kind
@@ -35,14 +31,9 @@ def servers(kind: Kind, request: pytest.FixtureRequest, monkeypatch: pytest.Monk
 
 
 @pytest.fixture
-def url(servers: Servers) -> str:
-    """A group of the test's own, made ready as `coord init` does it."""
-    address = servers.url(f"fleet-{secrets.token_hex(4)}")
-    opened = open_store(address, timeout_s=5.0)
-    with closing(opened.store):
-        if isinstance(opened.store, Initializable):
-            opened.store.init(opened.group)
-    return address
+def url(kind: Kind, servers: Servers) -> str:
+    """A group of the test's own."""
+    return kind.url(servers)
 
 
 @pytest.fixture

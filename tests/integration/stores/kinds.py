@@ -9,17 +9,23 @@ import base64
 import http.client
 import json
 import re
-from dataclasses import dataclass
+import secrets
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
 
+from coord.registry import open_store
+from coord.spi import Initializable
 from coord.testing.servers import DynamoDBLocal, EtcdServers, Servers, four_letters
 
 __all__ = ["KINDS", "Kind", "alive"]
 
 DRIFT = 0.002
-POLL_S = 0.5
+POLL_S = 0.2
+"""What DynamoDB's watch polls at by default, at the ttl below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +38,17 @@ class Kind:
     """From a leader's SIGKILL to its successor's first act, at most."""
     asked_s: float
     """From the end of the work of a leader that was asked to go to the next act, at most."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """What its URL must say of the server that the tests have."""
+
+    def url(self, servers: Servers, **options: str) -> str:
+        """The address of a new group, made ready as `coord init` does it."""
+        address = servers.url(f"fleet-{secrets.token_hex(4)}", **self.options, **options)
+        opened = open_store(address, timeout_s=5.0)
+        with closing(opened.store):
+            if isinstance(opened.store, Initializable):
+                opened.store.init(opened.group)
+        return address
 
 
 KINDS = {
@@ -44,6 +61,7 @@ KINDS = {
             ttl_s=2.0,
             killed_s=2.0 * (1 + DRIFT) + POLL_S + 1.0,
             asked_s=POLL_S + 0.15,
+            options={"batch": "10"},
         ),
     )
 }
@@ -86,13 +104,15 @@ def _sessions(servers: Servers) -> set[str]:
 
 
 def _live_items(servers: DynamoDBLocal) -> set[str]:
-    """Items of sessions that live, names that are taken, and claims that are held."""
+    """Items of sessions that live, and names that somebody has."""
     client = boto3.client("dynamodb", region_name="us-east-1", endpoint_url=servers.endpoint)
     try:
-        found = set()
-        for table in client.list_tables()["TableNames"]:
-            for item in client.scan(TableName=table, ConsistentRead=True)["Items"]:
-                found.add(json.dumps(item, sort_keys=True, default=str))
-        return found
+        items = [
+            item
+            for table in client.list_tables()["TableNames"]
+            for item in client.scan(TableName=table, ConsistentRead=True)["Items"]
+        ]
     finally:
         client.close()
+    keys = {f"{item['pk']['S']} {item['sk']['S']}" for item in items if "sid" in item}
+    return keys | {item["sk"]["S"] for item in items if item["sk"]["S"].startswith("s#")}
