@@ -92,7 +92,7 @@ def _own_store(kind: str, work: Path, say: Say) -> Iterator[str]:
         )
     with servers_of(kind) as servers, _environment(servers.environment):
         say(f"{servers.kind} on {servers.hosts}, started for this demo alone")
-        url = servers.url(_GROUP)
+        url = servers.url(_GROUP, **kind_named(kind).own_options)
         found = open_store(url, timeout_s=_REQUEST_S)
         with closing(found.store):
             if isinstance(found.store, Initializable):

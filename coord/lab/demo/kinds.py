@@ -6,7 +6,8 @@ with what holds for all of them. All durations in seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 __all__ = ["Kind", "kind_named"]
 
@@ -16,14 +17,16 @@ class Kind:
     """One kind of store.
 
     `ttl_s` suits a server of the user's own, which may be far away and in its usual settings;
-    `own_ttl_s` one that is started for the demo. `proves_death`: the store can tell a dead process
-    from a silent one. `waits` says why a silent worker takes as long to replace as it does.
+    `own_ttl_s` one that is started for the demo, and `own_options` is what its URL must say.
+    `proves_death`: the store can tell a dead process from a silent one. `waits` says why a silent
+    worker takes as long to replace as it does.
     """
 
     ttl_s: float
     own_ttl_s: float
     waits: str
     proves_death: bool = False
+    own_options: Mapping[str, str] = field(default_factory=dict)
 
 
 _USUAL = Kind(
@@ -51,6 +54,7 @@ _KINDS = {
             "nothing in the table ends a session; the other workers evict one whose heartbeat they "
             "have watched stand still for the ttl of {ttl:g} s."
         ),
+        own_options={"batch": "10"},  # what DynamoDB Local takes
     ),
 }
 
