@@ -292,8 +292,14 @@ def test_a_wait_that_is_in_vain_shows_the_counters(proxy: FaultProxy) -> None:
         proxy.wait_for(lambda now: now.open > 0, timeout_s=0.01)
 
 
-def test_a_closed_proxy_says_so(proxy: FaultProxy) -> None:
+def test_a_closed_proxy_has_reset_its_clients_and_says_that_it_is_closed(
+    proxy: FaultProxy, connect: Connect
+) -> None:
+    client = connect()
+    client.sendall(b"a\n")
+    assert client.recv(100) == b"did a\n"
     proxy.close()
+    assert _is_reset(client)
     with pytest.raises(UsageError, match="the proxy is closed"):
         proxy.reset()
 
