@@ -40,7 +40,7 @@ MEANINGS = {
     ExitCode.NO: "the answer is no: nothing to depose, a problem found, not led (with --check)",
     ExitCode.USAGE: "the command line is wrong",
     ExitCode.UNREACHABLE: "the store did not answer in time",
-    ExitCode.REFUSED: "the store refused: rights, wrong or missing file, full disk",
+    ExitCode.REFUSED: "the store refused: rights, wrong or missing file or table, full disk",
     ExitCode.CONFIG: "it cannot be as asked: URL, name, role, timing, or a missing extra",
     ExitCode.NOT_IN_TIME: "not reached within --wait, or others kept changing the same record",
     ExitCode.INTERNAL: "a fault of coord itself",
