@@ -1,0 +1,272 @@
+"""How sessions begin and end, and the records of members and roles.
+
+Owns the conditions of these writes. Knows no claim. Rules:
+
+- A session lives while its item is there. Ending deletes the item, and session ids are never used
+  again, so dead is for ever: a late heartbeat finds nothing to renew, and makes nothing
+  (`a_heartbeat_that_lands_late_resurrects_nobody` of the conformance suite).
+- The member's item names the session, in the same transactions. Whatever a session writes besides
+  heartbeats is conditional on that name (`pen.py`).
+- Evicting is conditional on the heartbeat number that the peer has watched; how long it has is
+  the core's business (`coord.core.peers`). A stale read shows an older number, and fails.
+- `n` grows with each change, so a condition on it holds once: an opening that was held on its way
+  cannot land on a later state.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import NamedTuple
+
+from coord.codec import note_text
+from coord.errors import (
+    Certainty,
+    DuplicateMember,
+    StoreConflict,
+    StoreError,
+    StoreUnavailable,
+    UsageError,
+)
+from coord.model import MemberRecord, RoleRecord
+from coord.spi import Observed, Tenure
+from coord_dynamodb.failures import Cancelled, ConditionFailed
+from coord_dynamodb.group import Action, Group
+from coord_dynamodb.items import (
+    REST,
+    MemberItem,
+    claim_sk,
+    expires,
+    member_of,
+    member_sk,
+    number,
+    role_of,
+    role_sk,
+    seed,
+    session_of,
+    session_sk,
+    text,
+)
+from coord_dynamodb.link import Deadline
+from coord_dynamodb.pen import lost
+
+__all__ = ["Begun", "begin", "depose", "end", "evict", "put_role", "renew", "update"]
+
+_ONE = number(1)
+
+
+class Begun(NamedTuple):
+    """A session that has begun, and the number of the last transaction of its name."""
+
+    session: str
+    last: int
+
+
+def begin(group: Group, record: MemberRecord, ttl_s: float, deadline: Deadline) -> Begun:
+    """Make a member live, ending a former session of the same incarnation, or a dead one.
+
+    Raises DuplicateMember (not applied) for a live session of another incarnation.
+    """
+    tried: set[str] = set()
+    while True:
+        sitting = _member(group, record.name, deadline)
+        if sitting is not None and sitting.session is not None and sitting.session in tried:
+            return Begun(sitting.session, sitting.claims)  # an answer that got lost
+        session = secrets.token_hex(12)  # another one each time: one that was tried may be dead
+        tried.add(session)
+        former = _former(group, sitting, record, deadline)
+        last = sitting.claims if sitting is not None else seed()
+        actions = [
+            _named(group, sitting, record, session, last),
+            group.put(
+                session_sk(session),
+                {"nm": text(record.name), "seq": number(0), "life": number(ttl_s)},
+                when="attribute_not_exists(pk)",
+            ),
+        ]
+        if former is not None:
+            actions.append(group.delete(session_sk(former)))
+        try:
+            group.transact(actions, deadline)
+        except Cancelled:
+            group.link.check_left(deadline)  # somebody was quicker: look again
+            continue
+        return Begun(session, last)
+
+
+def _former(
+    group: Group, sitting: MemberItem | None, record: MemberRecord, deadline: Deadline
+) -> str | None:
+    """The session whose place is taken, if its item may still be there."""
+    if sitting is None or sitting.session is None:
+        return None
+    ours = sitting.incarnation == record.incarnation
+    if not ours and group.read(session_sk(sitting.session), deadline):
+        raise DuplicateMember(
+            f"member {record.name!r} is live in group {group.name!r} with another incarnation",
+            session=sitting.session,
+            cure="Give each process its own member name, or wait for the old one to expire.",
+        )
+    return sitting.session
+
+
+def _named(
+    group: Group, sitting: MemberItem | None, record: MemberRecord, session: str, last: int
+) -> Action:
+    """The member's item names this session from now on."""
+    sk = member_sk(record.name)
+    told = {
+        "sid": text(session),
+        "inc": text(record.incarnation),
+        "rec": text(record.to_json()),
+    }
+    if sitting is None:
+        counters = {"n": number(last), "k": number(last), "k0": number(last)}
+        return group.put(sk, {**told, **counters}, when="attribute_not_exists(pk)")
+    values = {f":{name}": value for name, value in told.items()}
+    return group.update(
+        sk,
+        "SET sid = :sid, inc = :inc, rec = :rec, n = n + :one REMOVE lg, expires",
+        when="n = :n",
+        values={**values, ":one": _ONE, ":n": number(sitting.changes)},
+    )
+
+
+def renew(group: Group, session: str, seq: int, beacon: bytes, deadline: Deadline) -> None:
+    """One heartbeat. Repeating it is harmless. Raises SessionLost."""
+    values = {":n": number(seq)}
+    change = "SET seq = :n REMOVE beat"
+    if beacon:
+        values[":b"] = {"B": beacon}
+        change = "SET seq = :n, beat = :b"
+    action = group.update(
+        session_sk(session), change, when="attribute_exists(pk) AND seq <= :n", values=values
+    )
+    try:
+        group.write(action, deadline)
+    except ConditionFailed:
+        raise lost(session) from None
+
+
+def update(group: Group, session: str, record: MemberRecord, deadline: Deadline) -> None:
+    """Replace a member's record. Raises SessionLost, and UsageError for another member's."""
+    sk = member_sk(record.name)
+    action = group.update(
+        sk,
+        "SET rec = :rec, n = n + :one",
+        when="sid = :me AND inc = :inc",
+        values={
+            ":rec": text(record.to_json()),
+            ":one": _ONE,
+            ":me": text(session),
+            ":inc": text(record.incarnation),
+        },
+    )
+    try:
+        group.write(action, deadline)
+    except ConditionFailed:
+        sitting = _member(group, record.name, deadline)
+        if sitting is not None and sitting.session == session:
+            raise UsageError(
+                f"session {session!r} cannot become another incarnation of {record.name!r}",
+                cure="Keep name and incarnation; open another session for another member.",
+            ) from None
+        raise lost(session) from None
+
+
+def end(group: Group, session: str, name: str, deadline: Deadline) -> None:
+    """End a session by its own wish; no error if it is over."""
+    try:
+        group.transact(
+            [group.delete(session_sk(session)), _vacated(group, session, name)], deadline
+        )
+    except Cancelled:
+        return  # the member's item names another session, or none: this one is over
+
+
+def evict(group: Group, observed: Observed, deadline: Deadline) -> bool:
+    """End a session for a peer, if it has not moved since it was observed."""
+    sk = session_sk(observed.session)
+    found = session_of(group.read(sk, deadline))
+    if found is None:
+        return True
+    if found.seq != observed.seq:
+        return False
+    seen = {":seen": number(observed.seq)}
+    gone = group.delete(sk, when="seq = :seen", values=seen)
+    try:
+        group.transact([gone, _vacated(group, observed.session, found.member)], deadline)
+    except Cancelled as answer:
+        if answer.failed(0):
+            return not answer.item(0)
+    else:
+        return True
+    # Only its item was left, which no write of ours does: somebody has edited the table.
+    try:
+        group.write(gone, deadline)
+    except ConditionFailed:
+        return not group.read(sk, deadline)
+    return True
+
+
+def _vacated(group: Group, session: str, name: str) -> Action:
+    """The member's item names nobody, and may be deleted some day."""
+    return group.update(
+        member_sk(name),
+        "SET n = n + :one, expires = :day REMOVE sid",
+        when="sid = :me",
+        values={":one": _ONE, ":day": expires(), ":me": text(session)},
+    )
+
+
+def depose(group: Group, tenure: Tenure, deadline: Deadline) -> None:
+    """Take one tenure away from its holder, if it is still the one that is meant."""
+    freed = group.update(
+        claim_sk(tenure.key),
+        "SET note = :note REMOVE own",
+        when="tok = :t AND attribute_exists(own)",
+        values={":note": text(note_text(tenure.note)), ":t": number(tenure.token)},
+    )
+    told = group.update(
+        REST,
+        "SET n = if_not_exists(n, :none) + :one",
+        values={":none": number(seed()), ":one": _ONE},
+    )
+    try:
+        group.transact([freed, told], deadline)
+    except Cancelled:
+        return  # not held under that token
+
+
+def put_role(group: Group, record: RoleRecord, deadline: Deadline) -> RoleRecord:
+    """Write a role's record if the stored one has the version that was read."""
+    version = record.version + 1 if record.version else seed()
+    request = secrets.token_hex(8)
+    item = {
+        "rec": text(record.to_json()),
+        "ver": number(version),
+        "gen": number(record.generation),
+        "req": text(request),
+    }
+    when, values = "attribute_not_exists(pk)", {}
+    if record.version:
+        when, values = "ver = :v", {":v": number(record.version)}
+    try:
+        group.write(group.put(role_sk(record.name), item, when=when, values=values), deadline)
+    except ConditionFailed as answer:
+        stored = role_of(group.read(role_sk(record.name), deadline))
+        if stored is None or stored.request != request:  # else: an answer that got lost
+            raise _overtaken(record, stored.version if stored else 0, answer) from None
+    return replace(record, version=version)
+
+
+def _overtaken(record: RoleRecord, version: int, answer: ConditionFailed) -> StoreError:
+    cause = f"role {record.name!r} is at version {version}, not {record.version}"
+    cure = "Read the view again and decide anew."
+    if answer.doubtful:  # perhaps ours was applied, and another write followed it
+        return StoreUnavailable(cause, cure=cure, certainty=Certainty.UNKNOWN)
+    return StoreConflict(cause, cure=cure)
+
+
+def _member(group: Group, name: str, deadline: Deadline) -> MemberItem | None:
+    return member_of(group.read(member_sk(name), deadline))

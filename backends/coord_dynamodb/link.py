@@ -1,0 +1,229 @@
+"""One client of boto3, and how a request is made with it: in time, repeated, and judged.
+
+Owns boto3's settings, the deadline of a call, the repeating, and the counting of what was charged.
+Knows no item. Rules and their reasons:
+
+- boto3's own patience (60 s a try, several tries) is longer than a lease. So its timeouts are cut
+  from ours, it makes one try, and the repeating is done here, where it knows the deadline: another
+  try is begun only if it can end in time. A try takes at most `_CONNECT` + `_READ` of the timeout,
+  so one that got no answer is repeated once.
+- What is repeated is the same request, byte for byte. Writes are conditional on what they change,
+  and transactions carry a request token, which makes them idempotent at the server for ten minutes.
+- Once a try may have been applied, the whole call may have been: a later, certain refusal of
+  another try does not make it `NOT_APPLIED` (`doubtful`).
+- Waits between tries are random and grow: members that collide shall not collide again.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from typing import Any, NamedTuple, Protocol
+
+from coord.clock import Clock
+from coord.errors import (
+    Certainty,
+    ConfigError,
+    CoordError,
+    ForkedProcess,
+    StoreRefused,
+    StoreUnavailable,
+)
+from coord_dynamodb.failures import Place, judged
+from coord_dynamodb.url import Target
+
+__all__ = ["Charged", "Client", "Deadline", "Link", "Maker"]
+
+_CONNECT, _READ = 0.2, 0.4  # parts of the timeout
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.01, 0.2
+_CONNECTIONS = 8
+_READS = {"batch_get_item", "get_item", "query"}
+
+
+class Client(Protocol):
+    """What we use of a boto3 client, besides its operations."""
+
+    def close(self) -> None:
+        """Close its connections."""
+        ...
+
+
+class Charged(NamedTuple):
+    """What was asked of the server and charged so far, where it says so."""
+
+    requests: int = 0
+    read_units: float = 0.0
+    write_units: float = 0.0
+
+
+class Deadline:
+    """Until when one call of ours must have ended."""
+
+    def __init__(self, clock: Clock, timeout_s: float) -> None:
+        self._clock = clock
+        self._end_s = clock.now() + timeout_s
+
+    @property
+    def left_s(self) -> float:
+        """Seconds to go; never below 0."""
+        return max(0.0, self._end_s - self._clock.now())
+
+
+class Maker:
+    """Makes the clients of one store: region, endpoint and credentials as boto3 finds them."""
+
+    def __init__(self, target: Target, *, timeout_s: float) -> None:
+        import boto3  # noqa: PLC0415  takes a third of a second: not before a store is opened
+        from botocore.config import Config  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+
+        self._config = Config(
+            connect_timeout=timeout_s * _CONNECT,
+            read_timeout=timeout_s * _READ,
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            max_pool_connections=_CONNECTIONS,
+            tcp_keepalive=True,
+            parameter_validation=False,
+        )
+        self._endpoint = target.endpoint
+        self._lock = threading.Lock()
+        try:
+            self._session = boto3.session.Session(region_name=target.region)
+            found = self._session.get_credentials()
+        except BotoCoreError as error:
+            raise ConfigError(
+                f"boto3 cannot be set up: {type(error).__name__}: {error}",
+                cure="Correct what AWS_PROFILE and the files in ~/.aws say.",
+            ) from None
+        self.region: str | None = self._session.region_name
+        if not self.region:
+            raise ConfigError(
+                "no region for DynamoDB",
+                cure="Add ?region=us-east-1 to the URL, or set AWS_REGION or AWS_DEFAULT_REGION.",
+            )
+        if found is None:
+            raise ConfigError(
+                "boto3 finds no credentials for DynamoDB",
+                cure="Give the process a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+                "or AWS_PROFILE. A local server takes any.",
+            )
+        self.identity_source = str(getattr(found, "method", "unknown"))
+
+    def client(self) -> tuple[Any, str]:
+        """Another client, with connections of its own, and its endpoint."""
+        with self._lock:  # sessions of boto3 may not be used by two threads at once
+            try:
+                made = self._session.client(
+                    "dynamodb", endpoint_url=self._endpoint, config=self._config
+                )
+            except ValueError as error:
+                raise ConfigError(
+                    f"boto3 cannot use this endpoint or region: {error}",
+                    cure="Write endpoint=http://host:port, and a region like us-east-1.",
+                ) from None
+        return made, str(made.meta.endpoint_url)
+
+
+class Link:
+    """One client with connections of its own. Any thread of the process that made it."""
+
+    def __init__(self, maker: Maker, target: Target, *, clock: Clock, timeout_s: float) -> None:
+        self._client, self.endpoint = maker.client()
+        self.table = target.table
+        self.timeout_s = timeout_s
+        self._clock = clock
+        self._place = Place(target.table, self.endpoint)
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._charged = Charged()
+        self._closed = False
+
+    def deadline(self) -> Deadline:
+        """The deadline of a call that begins now."""
+        return Deadline(self._clock, self.timeout_s)
+
+    def call(self, operation: str, deadline: Deadline, **asked: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Make one request on items, again if need be, and return the answer.
+
+        Raises ConditionFailed, Cancelled and TooMany for answers of that kind; StoreUnavailable
+        (with its certainty) when there was no clear answer in time; StoreRefused, ConfigError.
+        """
+        return self._tried(operation, deadline, {**asked, "ReturnConsumedCapacity": "TOTAL"})
+
+    def manage(self, operation: str, deadline: Deadline, **asked: Any) -> dict[str, Any]:  # noqa: ANN401
+        """The same for operations on tables, which are not charged."""
+        return self._tried(operation, deadline, asked)
+
+    def _tried(self, operation: str, deadline: Deadline, asked: dict[str, Any]) -> dict[str, Any]:
+        self._check()
+        doubtful, tries = False, 0
+        while True:
+            try:
+                answer: dict[str, Any] = getattr(self._client, operation)(**asked)
+            except Exception as failure:  # noqa: BLE001  botocore's, and urllib3's that it lets by
+                self._count(operation, {})
+                verdict = judged(failure, self._place, doubtful=doubtful)
+            else:
+                self._count(operation, answer)
+                return answer
+            doubtful = doubtful or verdict.certainty is Certainty.UNKNOWN
+            tries += 1
+            wait_s = random.uniform(0.3, 1.0) * min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**tries)
+            needed_s = self.timeout_s * (_CONNECT + _READ if verdict.link else _READ)
+            if not verdict.again or deadline.left_s < wait_s + needed_s:
+                raise self._final(verdict.error, doubtful=doubtful) from None
+            time.sleep(wait_s)
+
+    @property
+    def charged(self) -> Charged:
+        """What was asked and charged so far."""
+        return self._charged
+
+    def check_left(self, deadline: Deadline) -> None:
+        """Raise StoreUnavailable (not applied) if there is no time for another request."""
+        if deadline.left_s < self.timeout_s * _READ:
+            raise StoreUnavailable(
+                f"{self.endpoint} left no time for another request within {self.timeout_s:g} s",
+                cure="Raise the ttl if this happens often: timeouts follow from it.",
+                certainty=Certainty.NOT_APPLIED,
+            )
+
+    def close(self) -> None:
+        """Close the connections. Idempotent; calls that follow are refused."""
+        if not self._closed:
+            self._closed = True
+            self._client.close()
+
+    def _check(self) -> None:
+        if os.getpid() != self._pid:
+            raise ForkedProcess(
+                f"a store on table {self.table} was opened by process {self._pid} and used in its "
+                f"forked child {os.getpid()}",
+                cure="Open another store in the child, after the fork.",
+            )
+        if self._closed:
+            raise StoreRefused(
+                f"this store on table {self.table} is closed",
+                cure="Open another; nothing was done.",
+            )
+
+    @staticmethod
+    def _final(error: CoordError, *, doubtful: bool) -> CoordError:
+        if doubtful and isinstance(error, StoreUnavailable | StoreRefused):
+            return type(error)(error.cause, cure=error.cure, certainty=Certainty.UNKNOWN)
+        return error
+
+    def _count(self, operation: str, answer: dict[str, Any]) -> None:
+        found = answer.get("ConsumedCapacity") or []
+        read = write = 0.0
+        for one in found if isinstance(found, list) else [found]:
+            units = float(one.get("CapacityUnits", 0.0))
+            reads = units if operation in _READS else float(one.get("ReadCapacityUnits", 0.0))
+            read, write = read + reads, write + units - reads
+        with self._lock:
+            was = self._charged
+            self._charged = Charged(
+                was.requests + 1, was.read_units + read, was.write_units + write
+            )

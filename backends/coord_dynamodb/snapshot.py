@@ -1,0 +1,283 @@
+"""Views: what is read, in which order, and why nothing that was acknowledged can be missing.
+
+Owns one cached view per group. Decides nothing. In the quiet it costs one query over members, roles
+and sessions, whatever is claimed (`test_idle_costs.py`).
+
+Why a view is strong though claims are mostly not read. Each write of claims raises the counter `k`
+of its member's item in the same transaction (a deposal: that of the item `n#`). A view begins by
+reading these items strongly. So if a claim was acknowledged before the view was asked for, its
+counter is seen raised, and what the counter stands for is known from the log in the same item, or
+from our own memory of what we wrote, or is read: all claims, strongly, after the counters. Reading
+later than the counters can only show more. Then the next view may hear of it once more, which
+changes nothing (`changes.newer`).
+
+Who holds a claim is its owner, if that session lives. An owner that no listing shows is dead only
+if the listing was read after the claim: a session may have begun in between
+(`test_an_owner_that_began_after_the_listing_is_not_taken_for_dead`). So an unknown owner takes
+another listing; once it is known to be dead it stays so.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from types import MappingProxyType
+
+from coord.codec import member_of, note_of, role_of
+from coord.errors import Certainty, StoreUnavailable
+from coord.model import Claim, ClaimKey, LiveMember, View
+from coord_dynamodb.changes import Change, changes_in, newer
+from coord_dynamodb.group import Group
+from coord_dynamodb.items import MemberItem, Stored, claim_of, text
+from coord_dynamodb.link import Deadline
+from coord_dynamodb.listing import Listing, Mark, listing
+from coord_dynamodb.own import OwnChanges
+
+__all__ = ["Snapshots"]
+
+_LISTINGS = 4
+
+
+@dataclass(slots=True)
+class _Known:
+    """What was read of one group. Mappings that a view has are never changed in place."""
+
+    view: View
+    mark: Mark | None = None
+    live: frozenset[str] = frozenset()
+    upto: dict[str, int] = field(default_factory=dict)  # by member: its `k` that is taken in
+    rest: int = 0
+    stored: dict[ClaimKey, Stored] = field(default_factory=dict)
+    dead: set[str] = field(default_factory=set)  # owners of claims that are known to be dead
+    unknown: set[str] = field(default_factory=set)  # owners that no listing has shown yet
+    touched: set[ClaimKey] | None = None  # what differs from the view; None: perhaps all
+
+
+class Snapshots:
+    """Reads views, one at a time; any thread."""
+
+    def __init__(self, own: OwnChanges) -> None:
+        self._own = own
+        self._lock = threading.Lock()
+        self._groups: dict[str, _Known] = {}
+
+    def view(self, group: Group) -> View:
+        """The group as it is now. The same object as long as nothing has changed."""
+        deadline = group.link.deadline()
+        if not self._lock.acquire(timeout=deadline.left_s):
+            raise StoreUnavailable(
+                f"another thread has been reading group {group.name} for "
+                f"{group.link.timeout_s:g} s",
+                cure="Read with one thread, or raise the ttl, from which timeouts follow.",
+                certainty=Certainty.NOT_APPLIED,
+            )
+        try:
+            known = self._groups.get(group.name) or _Known(View(group=group.name, revision=0))
+            self._groups[group.name] = known
+            _Reading(group, known, self._own, deadline).run()
+            return known.view
+        finally:
+            self._lock.release()
+
+    def dead_owner(self, group: str, key: ClaimKey, token: int) -> str | None:
+        """A dead session that may still own `key` under `token`, as far as we know."""
+        known = self._groups.get(group)
+        stored = known.stored.get(key) if known is not None else None
+        if known is None or stored is None or stored.token != token:
+            return None
+        return stored.owner if stored.owner in known.dead else None
+
+    def eldest(self, group: str) -> str | None:
+        """The smallest id among the sessions that live, as far as we know."""
+        known = self._groups.get(group)
+        return min(known.live, default=None) if known is not None else None
+
+    def stale_keys(self, group: str, most: int) -> list[ClaimKey]:
+        """Free claims of generations that are closed: nobody can ever claim them again."""
+        with self._lock:
+            known = self._groups.get(group)
+            if known is None:
+                return []
+            closed = {name: role.generation for name, role in known.view.roles.items()}
+            stale = (
+                key
+                for key, stored in known.stored.items()
+                if key.generation < closed.get(key.role, 0)
+                and (stored.owner is None or stored.owner in known.dead)
+            )
+            return list(islice(stale, most))
+
+    def forget_stale(self, group: str, keys: list[ClaimKey]) -> None:
+        """These items have been deleted."""
+        with self._lock:
+            known = self._groups.get(group)
+            if known is not None:
+                for key in keys:
+                    known.stored.pop(key, None)
+
+
+class _Reading:
+    """One view call."""
+
+    def __init__(self, group: Group, known: _Known, own: OwnChanges, deadline: Deadline) -> None:
+        self._group = group
+        self._known = known
+        self._own = own
+        self._deadline = deadline
+
+    def run(self) -> None:
+        known = self._known
+        lived = set(known.live)
+        now = self._listed(lived)
+        for _ in range(_LISTINGS):
+            if not known.unknown and now.whole:
+                break
+            lived |= now.sessions.keys()
+            now = self._listed(lived)
+        live = frozenset(now.sessions)
+        if now.mark == known.mark and live == known.live and known.touched == set():
+            known.view = _beaten(known.view, now)
+            return
+        known.view = self._shown(now, live)
+        known.mark, known.live, known.touched = now.mark, live, set()
+
+    def _listed(self, lived: set[str]) -> Listing:
+        """Read the listing, and what it says of claims. Who `lived` and is gone is dead."""
+        known = self._known
+        now = listing(self._group, self._deadline)
+        known.dead |= (lived | known.unknown) - now.sessions.keys()
+        known.unknown = self._take_in(now) - known.dead - now.sessions.keys()
+        return now
+
+    # -------------------------------------------------------------------------------- claims
+
+    def _take_in(self, now: Listing) -> set[str]:
+        """Bring the stored claims up to the listing; return the owners that were met."""
+        known = self._known
+        changes = self._changes(now)
+        if changes is None:
+            known.touched = None
+            known.stored = self._read_claims()
+            owners = {stored.owner for stored in known.stored.values()}
+        else:
+            owners = set()
+            for key, stored in changes:
+                if newer(stored, known.stored.get(key)):
+                    known.stored[key] = stored
+                    owners.add(stored.owner)
+                    if known.touched is not None:
+                        known.touched.add(key)
+        known.upto = {name: member.claims for name, member in now.members.items()}
+        known.rest = now.rest
+        return {owner for owner in owners if owner is not None}
+
+    def _changes(self, now: Listing) -> list[Change] | None:
+        """What changed since we last looked, if that can be told without reading all claims."""
+        known = self._known
+        if known.mark is None or now.rest != known.rest or known.upto.keys() - now.members.keys():
+            return None
+        found: list[Change] = []
+        for member in now.members.values():
+            since = known.upto.get(member.name, member.claims_from)
+            if since == member.claims:
+                continue
+            told = self._told(member, since)
+            if told is None:
+                return None
+            found.extend(told)
+        return found
+
+    def _told(self, member: MemberItem, since: int) -> list[Change] | None:
+        if not member.claims_from <= since <= member.claims:  # deleted, and made anew
+            return None
+        upto = member.claims
+        own = self._own.since(self._group.name, member.name, known=since, upto=upto)
+        return changes_in(member.log, known=since, upto=upto) if own is None else own
+
+    def _read_claims(self) -> dict[ClaimKey, Stored]:
+        found = self._group.query("begins_with(sk, :c)", {":c": text("c#")}, self._deadline)
+        return dict(claim for item in found if (claim := claim_of(item)) is not None)
+
+    # ---------------------------------------------------------------------------------- view
+
+    def _shown(self, now: Listing, live: frozenset[str]) -> View:
+        known, old = self._known, self._known.view
+        roles = {
+            role.name: record
+            for role in now.roles.values()
+            if (record := role_of(role.record, role.version)) is not None
+        }
+        counted = sum(now.mark.values())
+        whole = known.touched is None or live != known.live or roles != old.roles
+        return View(
+            group=old.group,
+            revision=max(counted, old.revision + 1),
+            members=MappingProxyType(_members(now, old)),
+            claims=self._claims(now, live) if whole else self._claims_touched(live),
+            roles=MappingProxyType(roles),
+        )
+
+    def _claims(self, now: Listing, live: frozenset[str]) -> Mapping[ClaimKey, Claim]:
+        """All claims, the former objects where they have not changed."""
+        known, old = self._known, self._known.view.claims
+        generation = {role.name: role.generation for role in now.roles.values()}
+        claims: dict[ClaimKey, Claim] = {}
+        owners: set[str] = set()
+        for key, stored in known.stored.items():
+            if stored.owner is not None:
+                owners.add(stored.owner)
+            claim = _claim(key, stored, live, known.dead)
+            if claim.session is None and key.generation < generation.get(key.role, 0):
+                continue
+            before = old.get(key)
+            claims[key] = before if before == claim else claim
+        known.dead &= owners
+        return MappingProxyType(claims)
+
+    def _claims_touched(self, live: frozenset[str]) -> Mapping[ClaimKey, Claim]:
+        known = self._known
+        if not known.touched:
+            return known.view.claims
+        claims = dict(known.view.claims)
+        for key in known.touched:
+            claims[key] = _claim(key, known.stored[key], live, known.dead)
+        return MappingProxyType(claims)
+
+
+def _claim(key: ClaimKey, stored: Stored, live: frozenset[str], dead: set[str]) -> Claim:
+    """As a view shows it: what a dead session owns is free, and was not let go of cleanly."""
+    note = note_of(stored.note)
+    if stored.owner is None:
+        return Claim(key, stored.token, None, note)
+    if stored.owner in live or stored.owner not in dead:
+        return Claim(key, stored.token, stored.owner, note)
+    return Claim(key, stored.token, None, replace(note, clean=False))
+
+
+def _members(now: Listing, old: View) -> dict[str, LiveMember]:
+    out: dict[str, LiveMember] = {}
+    for session in now.sessions.values():
+        member = now.members.get(session.member)
+        if member is None or member.session != session.session:
+            continue
+        record = member_of(member.record, member.name, member.incarnation)
+        before = old.members.get(session.session)
+        shown = LiveMember(
+            session=session.session, record=record, ttl_s=session.ttl_s, seq=session.seq
+        )
+        out[session.session] = before if before == shown and before is not None else shown
+    return out
+
+
+def _beaten(view: View, now: Listing) -> View:
+    """The same view with newer heartbeats; the same object if there were none."""
+    newer_ones = {
+        sid: replace(member, seq=now.sessions[sid].seq)
+        for sid, member in view.members.items()
+        if member.seq != now.sessions[sid].seq
+    }
+    if not newer_ones:
+        return view
+    return view.with_members(MappingProxyType({**view.members, **newer_ones}))

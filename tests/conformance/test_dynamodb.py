@@ -1,0 +1,132 @@
+"""The DynamoDB store keeps every promise, on DynamoDB Local, whatever the size of transactions."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import boto3
+import pytest
+
+from coord.clock import SYSTEM_CLOCK
+from coord.testing.conformance import CHECKS, Check, Gate, Harness
+from coord.testing.proxy import FaultProxy
+from coord.testing.servers import DynamoDBLocal
+from coord_dynamodb import DynamoDBStore
+from coord_dynamodb.url import Target
+from tests.servers import dynamodb_server
+
+__all__ = ["dynamodb_server"]
+
+pytestmark = pytest.mark.xdist_group("dynamodb")
+
+TABLE = "conformance"
+TIMEOUT_S = 2.0
+BATCHES = (10, 3, 100)
+
+
+class _Proxied(DynamoDBStore):
+    """A store whose close ends its proxy as well."""
+
+    proxy: FaultProxy
+
+    def close(self) -> None:
+        super().close()
+        self.proxy.close()
+
+
+class _ProxyGate:
+    """Requests to the server wait while the gate is shut."""
+
+    def __init__(self, server: _Server) -> None:
+        self._proxy = FaultProxy(server.address)
+        self.store = _Proxied(server.target(self._proxy.hostport), timeout_s=TIMEOUT_S)
+        self.store.proxy = self._proxy
+
+    def shut(self) -> None:
+        self._proxy.requests.hold()
+
+    def open(self) -> None:
+        self._proxy.requests.mend()
+
+
+class _Server:
+    """The real server, as one size of transactions sees it."""
+
+    def __init__(self, server: DynamoDBLocal, batch: int) -> None:
+        self._server = server
+        self._batch = batch
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self._server.members[0].host, self._server.members[0].port
+
+    def target(self, hostport: str) -> Target:
+        return Target(
+            table=TABLE,
+            region="us-east-1",
+            endpoint=f"http://{hostport}",
+            batch=self._batch,
+            poll_s=0.1,
+        )
+
+    def store(self) -> DynamoDBStore:
+        return DynamoDBStore(self.target(self._server.hosts), timeout_s=TIMEOUT_S)
+
+    def forget(self, group: str) -> None:
+        """What an operator would do: delete every item of the group."""
+        client = boto3.client(
+            "dynamodb", region_name="us-east-1", endpoint_url=self._server.endpoint
+        )
+        found = client.query(
+            TableName=TABLE,
+            KeyConditionExpression="pk = :g",
+            ExpressionAttributeValues={":g": {"S": group}},
+        )
+        for item in found["Items"]:
+            client.delete_item(TableName=TABLE, Key={"pk": item["pk"], "sk": item["sk"]})
+        client.close()
+
+    def harness(self) -> Harness:
+        return Harness(
+            open=self.store,
+            clock=SYSTEM_CLOCK,
+            sleep=time.sleep,
+            ttl_s=1.0,
+            late_s=1.0,
+            timeout_s=TIMEOUT_S,
+            many=300,
+            gate=self.gate,
+            reopen=self._server.members[0].restart,
+            forget=self.forget,
+            leftovers=_leftovers,
+        )
+
+    def gate(self) -> Gate:
+        return _ProxyGate(self)
+
+
+def _leftovers() -> Mapping[str, int]:
+    return {
+        "threads": threading.active_count(),
+        "descriptors": sum(1 for _ in Path("/proc/self/fd").iterdir()),
+    }
+
+
+@pytest.fixture(scope="module")
+def table(dynamodb_server: DynamoDBLocal) -> Iterator[DynamoDBLocal]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in dynamodb_server.environment.items():
+            patch.setenv(name, value)
+        store = _Server(dynamodb_server, 10).store()
+        store.init("any")
+        store.close()
+        yield dynamodb_server
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+@pytest.mark.parametrize("batch", BATCHES)
+def test_dynamodb_keeps_the_promise(check: Check, batch: int, table: DynamoDBLocal) -> None:
+    check.run(_Server(table, batch).harness())
