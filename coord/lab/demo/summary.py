@@ -185,5 +185,5 @@ def legend() -> str:
         f"{ARCHIVE_S:g} s between check and deletion, the next begins {REST_S:g} s later, and no "
         "pause strikes inside a database transaction. blast: shards with gap, split or faux. "
         "twice: times that a row was handled again. missed: rows that nobody deleted. requests: "
-        "to the store, a second and worker."
+        "to the store a second and worker, without what its watch asks besides."
     )
