@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 
 import rich_click as click
@@ -21,6 +21,7 @@ from coord.cli.reading import opened
 from coord.cli.signals import sigterm_interrupts
 from coord.clock import SYSTEM_CLOCK
 from coord.core.wording import duration_text
+from coord.errors import StoreRefused
 from coord.spi import Initializable, OpenedStore, Probe
 
 __all__ = ["init"]
@@ -75,7 +76,10 @@ def _made(found: OpenedStore) -> list[Probe]:
         value = f"group {group} can be read: {len(view.members)} members, {len(view.roles)} roles"
         return [*findings, Probe(name="read", ok=True, value=value)]
     nothing = "nothing is needed before the first member of a group"
-    return [Probe(name="init", ok=True, value=nothing), *store.probe(group)]
+    findings = store.probe(group)
+    with suppress(StoreRefused):  # there may be nothing to read yet; what is wrong, a probe says
+        store.view(group)
+    return [Probe(name="init", ok=True, value=nothing), *findings]
 
 
 @contextmanager
