@@ -1,0 +1,138 @@
+"""One group: its directories, its role records, and what anybody may do to a claim.
+
+Owns the making of what is missing, and the writes that belong to no session. A chroot is made by
+`coord init` alone: one that is missing may be a mistyped one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from coord.errors import Certainty, CoordError, StoreConflict, StoreUnavailable
+from coord.model import Claim, RoleRecord
+from coord.spi import Tenure
+from coord_zookeeper.changes import next_change, removal
+from coord_zookeeper.deadline import Deadline
+from coord_zookeeper.failures import refused
+from coord_zookeeper.layout import Layout
+from coord_zookeeper.link import Link
+from coord_zookeeper.mirror import Mirror
+from coord_zookeeper.nodes import ClaimNode
+from coord_zookeeper.reader import Reader, no_parent
+from coord_zookeeper.requests import (
+    BAD_VERSION,
+    NO_NODE,
+    NODE_EXISTS,
+    Op,
+    Refused,
+    create,
+    refusal,
+    set_data,
+)
+
+__all__ = ["Group", "make_layout"]
+
+_SWEPT = 50
+_SWEEP_SHARE = 0.5
+
+
+def make_layout(layout: Layout, acl: bytes, link: Link, deadline: Deadline) -> bool:
+    """Make a group's directories, all at once if there are none; whether any was missing."""
+
+    def make(paths: Sequence[str]) -> bool:
+        ops = [create(path, b"", acl) for path in paths]
+        found = refusal(link.commit(ops, deadline))
+        if found is not None and found.code == NO_NODE:
+            raise no_parent(layout, link.where)
+        if found is not None and found.code != NODE_EXISTS:
+            raise refused(found.code, f"{link.where}{layout.root}")
+        return found is None
+
+    paths = layout[1:]
+    if make(paths):
+        return True
+    made = [make([path]) for path in paths]
+    return any(made)
+
+
+class Group:
+    """One group through one store. `link` gives the store's connection; any thread."""
+
+    def __init__(self, name: str, layout: Layout, acl: bytes, link: Callable[[], Link]) -> None:
+        self.name = name
+        self.layout = layout
+        self.acl = acl
+        self.link = link
+        self.reader = Reader(layout, link)
+        self.mirror = Mirror(name, layout, self.reader)
+
+    def put_role(self, record: RoleRecord, deadline: Deadline) -> RoleRecord:
+        """Write a role record, conditional on its version."""
+        found = self._write_role(record, deadline)
+        if found is not None and found.code == NO_NODE and record.version == 0:
+            make_layout(self.layout, self.acl, self.link(), deadline)
+            found = self._write_role(record, deadline)
+        if found is not None:
+            if found.code in {NODE_EXISTS, BAD_VERSION, NO_NODE}:
+                raise StoreConflict(
+                    f"role {record.name!r} is not at version {record.version} any more",
+                    cure="Read the view again and decide anew.",
+                )
+            raise refused(found.code, self.link().where)
+        stored = replace(record, version=record.version + 1)
+        if stored.generation > 1:
+            self._sweep(stored, Deadline(deadline.left_s() * _SWEEP_SHARE))
+        return stored
+
+    def _write_role(self, record: RoleRecord, deadline: Deadline) -> Refused | None:
+        path, text = f"{self.layout.roles}/{record.name}", record.to_json().encode()
+        if record.version:
+            written: Op = set_data(path, text, record.version - 1)
+        else:
+            written = create(path, text, self.acl)
+        ops = [written, set_data(self.layout.roles, b""), self.layout.ring()]
+        return refusal(self.link().commit(ops, deadline))
+
+    def _sweep(self, role: RoleRecord, deadline: Deadline) -> None:
+        """Remove free keys of older generations, as far as time allows; views hide them anyway."""
+        try:
+            self.mirror.view(deadline)
+            old = [
+                node
+                for node in self.mirror.nodes()
+                if node.claim.key.role == role.name
+                and node.claim.key.generation < role.generation
+                and not (node.claim.session and self.mirror.lives(node.claim.session))
+            ]
+            for start in range(0, len(old), _SWEPT):
+                changes = [removal(self.layout, node) for node in old[start : start + _SWEPT]]
+                self.link().commit([op for one in changes for op in one.ops], deadline)
+        except CoordError as error:
+            if not isinstance(error, StoreUnavailable):
+                raise
+
+    def depose(self, tenure: Tenure, deadline: Deadline) -> None:
+        """Take one tenure away from its holder; afterwards it is not held any more."""
+        while (node := self._held(tenure, deadline)) is not None:
+            claim = Claim(tenure.key, tenure.token, None, tenure.note)
+            change = next_change(self.layout, self.acl, node, claim)
+            link = self.link()
+            change.answered(link.commit(change.ops, deadline), link.where)
+            if change.done and change.node is not None:
+                self.mirror.wrote([change.node])
+                return
+            if deadline.is_over:
+                raise StoreUnavailable(
+                    f"claim {tenure.key} changed again and again",
+                    cure="Try again.",
+                    certainty=Certainty.NOT_APPLIED,
+                )
+
+    def _held(self, tenure: Tenure, deadline: Deadline) -> ClaimNode | None:
+        """The key's node, if a live session holds it under that token."""
+        members = self.mirror.view(deadline).members
+        node = self.mirror.known(tenure.key)
+        if node is None or node.claim.token != tenure.token or node.claim.session not in members:
+            return None
+        return node

@@ -1,0 +1,269 @@
+"""What is known of one group, and views of it that read only what changed.
+
+Owns the one picture of a group that a store has. Decides nothing. The scheme, and why it holds:
+
+- Three directories carry the group: `members`, `roles`, `claims`. Whatever changes below one of
+  them moves its own stat: children that come and go move pzxid; writers of a member or a role write
+  the directory's data in the same transaction, which moves mzxid. So one read of the three stats,
+  and of the beacons' names, says whether anything is new: a quiet view is one round trip, whatever
+  is claimed. It follows a `sync`, so it shows every write that was acknowledged before.
+- Names of claims are never used twice (`layout`), so a listing says exactly which to read. What
+  this process wrote itself it need not read at all.
+- Names and stats are read at one moment, contents after that. If a claim is gone by then, or a
+  member or a role was written in between, all begins again from the names. So a view is the group
+  at one moment, and the largest zxid of its stats is its revision, the same in every process.
+- A claim whose session is not among the members is free: a claim is only ever written while its
+  session's nodes exist, and they never come back.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from types import MappingProxyType
+from typing import NamedTuple
+
+from coord.codec import role_of
+from coord.errors import Certainty, StoreUnavailable
+from coord.model import Claim, ClaimKey, RoleRecord, View
+from coord.spi import BeaconSeen
+from coord_zookeeper.deadline import Deadline
+from coord_zookeeper.layout import Layout, beacon_of
+from coord_zookeeper.nodes import ClaimNode, MemberNode, claim_node, member_node, unheld
+from coord_zookeeper.reader import Listing, Marks, Reader
+
+__all__ = ["Mirror"]
+
+
+class _Contents(NamedTuple):
+    """Members by session, and roles by name."""
+
+    members: dict[str, MemberNode]
+    roles: dict[str, RoleRecord]
+
+
+class Mirror:
+    """One group. Any thread; views are read one at a time."""
+
+    def __init__(self, group: str, layout: Layout, reader: Reader) -> None:
+        self._layout = layout
+        self._reader = reader
+        self._lock = threading.Lock()
+        self._marks = Marks()
+        self._view = View(group=group, revision=0)
+        self._nodes: dict[str, ClaimNode | None] = {}
+        self._listed: set[str] = set()
+        self._keys: dict[ClaimKey, ClaimNode] = {}
+        self._written: dict[ClaimKey, ClaimNode] = {}
+
+    # ------------------------------------------------------------------------ what is known now
+
+    def known(self, key: ClaimKey) -> ClaimNode | None:
+        """The key's node as it was read or written last; None: never claimed, or not read yet."""
+        read, written = self._keys.get(key), self._written.get(key)
+        if read is None or (written is not None and written.number > read.number):
+            return written
+        return read
+
+    def nodes(self) -> list[ClaimNode]:
+        """All that was read last."""
+        return list(self._keys.values())
+
+    def role(self, name: str) -> RoleRecord | None:
+        """A role's record as it was read last."""
+        return self._view.roles.get(name)
+
+    def lives(self, sid: str) -> bool:
+        """Whether the session was live at the last reading."""
+        return sid in self._view.members
+
+    def wrote(self, nodes: Iterable[ClaimNode]) -> None:
+        """Know what this process has just written, without reading it."""
+        self._written.update((node.claim.key, node) for node in nodes)
+
+    @property
+    def size(self) -> int:
+        """How many claims the last view showed."""
+        return len(self._view.claims)
+
+    # ---------------------------------------------------------------------------------- reading
+
+    def view(self, deadline: Deadline) -> View:
+        """The group as it is now: the same object as long as nothing has changed."""
+        with self._alone(deadline):
+            marks, seqs = self._reader.pulse(deadline)
+            if marks != self._marks:
+                seqs = self._catch_up(marks, deadline)
+            self._beat(seqs)
+            return self._view
+
+    def beacons(self, deadline: Deadline) -> dict[str, BeaconSeen]:
+        """The latest beacon of each live session."""
+        names, live = self._reader.beacons(deadline)
+        found: dict[str, BeaconSeen] = {}
+        for name in names:
+            beacon = beacon_of(name)
+            if beacon is None or beacon.sid not in live:
+                continue
+            known = found.get(beacon.sid)
+            if known is None or known.seq < beacon.seq:
+                found[beacon.sid] = BeaconSeen(beacon.seq, beacon.payload)
+        return found
+
+    @contextmanager
+    def _alone(self, deadline: Deadline) -> Iterator[None]:
+        if not self._lock.acquire(timeout=deadline.left_s()):
+            raise StoreUnavailable(
+                f"another thread has been reading the group for {deadline.timeout_s:g} s",
+                cure="Raise the timeout, or look for a slow ZooKeeper.",
+                certainty=Certainty.NOT_APPLIED,
+            )
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _catch_up(self, marks: Marks, deadline: Deadline) -> Mapping[str, int]:
+        """Read what is new. What was read stays read if time runs out: the next call goes on."""
+        while True:
+            listing = self._reader.listing(deadline, claims=marks.claims != self._marks.claims)
+            if not listing.marks.follows(self._marks):
+                self._forget()
+            marks = listing.marks
+            if listing.claims is None and marks.claims != self._marks.claims:
+                continue
+            if not self._read_claims(listing.claims or (), deadline):
+                continue
+            contents = self._read_contents(listing, deadline)
+            if contents is not None:
+                self._adopt(listing, contents)
+                return listing.seqs
+
+    def _forget(self) -> None:
+        """Somebody has deleted directories: what stood in them is no more."""
+        self._marks = Marks()
+        self._nodes, self._listed, self._keys, self._written = {}, set(), {}, {}
+        self._view = View(group=self._view.group, revision=self._view.revision)
+
+    def _read_claims(self, names: Iterable[str], deadline: Deadline) -> bool:
+        """Read claims that are not known; False if one was gone by then."""
+        own = {node.name: node for node in self._written.values()}
+        missing = []
+        for name in names:
+            if name not in self._nodes:
+                if name in own:
+                    self._nodes[name] = own[name]
+                else:
+                    missing.append(name)
+        paths = [self._layout.claim(name) for name in missing]
+        complete = True
+        for name, node in zip(missing, self._reader.contents(paths, deadline), strict=True):
+            if node is None:
+                complete = False
+            else:
+                self._nodes[name] = claim_node(name, node)
+        return complete
+
+    def _read_contents(self, listing: Listing, deadline: Deadline) -> _Contents | None:
+        """Read members and roles anew; None if they were written in between."""
+        layout = self._layout
+        paths = [f"{layout.members}/{name}" for name in listing.members]
+        paths += [f"{layout.roles}/{name}" for name in listing.roles]
+        nodes, marks = self._reader.marked(paths, deadline)
+        if (marks.members, marks.roles) != (listing.marks.members, listing.marks.roles):
+            return None
+        found = _Contents({}, {})
+        for name, node in zip(listing.members, nodes, strict=False):
+            member = member_node(name, node.data) if node is not None else None
+            if member is not None:
+                found.members[member.sid] = member
+        for name, node in zip(listing.roles, nodes[len(listing.members) :], strict=True):
+            role = role_of(node.data, node.stat.version + 1) if node is not None else None
+            if role is not None:
+                found.roles[name] = role
+        return found
+
+    # ------------------------------------------------------------------------------- the picture
+
+    def _adopt(self, listing: Listing, contents: _Contents) -> None:
+        old = self._view
+        changed = self._changed_keys(listing.claims)
+        if contents.members.keys() != old.members.keys() or _moved_on(contents.roles, old.roles):
+            changed = {*changed, *self._keys, *old.claims}
+        claims = old.claims
+        if changed:
+            claims = dict(old.claims)
+            for key in changed:
+                shown = _shown(self._keys.get(key), contents)
+                if shown is None:
+                    claims.pop(key, None)
+                else:
+                    claims[key] = shown
+            claims = MappingProxyType(claims)
+        self._marks = listing.marks
+        self._view = View(
+            group=old.group,
+            revision=listing.marks.revision or old.revision + 1,
+            members=MappingProxyType({sid: one.member for sid, one in contents.members.items()}),
+            claims=claims,
+            roles=MappingProxyType(contents.roles),
+        )
+        self._written = {
+            key: node
+            for key, node in self._written.items()
+            if (read := self._keys.get(key)) is None or read.number < node.number
+        }
+
+    def _changed_keys(self, names: list[str] | None) -> set[ClaimKey]:
+        """Take over a listing of the claims; the keys that are not what they were."""
+        if names is None:
+            return set()
+        listed = set(names)
+        changed: set[ClaimKey] = set()
+        for name in self._listed - listed:
+            node = self._nodes.get(name)
+            if node is not None and self._keys.get(node.claim.key) is node:
+                del self._keys[node.claim.key]
+                changed.add(node.claim.key)
+        for name in listed - self._listed:
+            node = self._nodes[name]
+            if node is not None:
+                self._keys[node.claim.key] = node
+                changed.add(node.claim.key)
+        for name in self._nodes.keys() - listed:
+            del self._nodes[name]
+        self._listed = listed
+        return changed
+
+    def _beat(self, seqs: Mapping[str, int]) -> None:
+        """Take over heartbeat numbers; the same view if there were none."""
+        members = self._view.members
+        newer = {
+            sid: replace(member, seq=seqs[sid])
+            for sid, member in members.items()
+            if seqs.get(sid, member.seq) != member.seq
+        }
+        if newer:
+            self._view = self._view.with_members(MappingProxyType({**members, **newer}))
+
+
+def _moved_on(roles: Mapping[str, RoleRecord], before: Mapping[str, RoleRecord]) -> bool:
+    """Whether a role is of another generation."""
+    return any(
+        name not in before or before[name].generation != role.generation
+        for name, role in roles.items()
+    )
+
+
+def _shown(node: ClaimNode | None, contents: _Contents) -> Claim | None:
+    """What a view shows of a key: nothing if it is free and of an older generation."""
+    if node is None:
+        return None
+    claim = node.claim
+    if claim.session is not None and claim.session not in contents.members:
+        claim = unheld(claim)
+    role = contents.roles.get(claim.key.role)
+    is_old = role is not None and claim.key.generation < role.generation
+    return None if is_old and claim.session is None else claim
