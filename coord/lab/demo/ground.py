@@ -160,7 +160,7 @@ def _await_nobody(found: OpenedStore, say: Say) -> None:
     """
     began: dict[str, tuple[int, float]] = {}
     while members := found.store.view(found.group).members:
-        names = _few([member.record.name for member in members.values()])
+        names = _few(sorted(member.record.name for member in members.values()))
         if not began:
             say(f"group {found.group} has members; waiting to see whether {names} still live")
         seen = found.store.beacons(found.group)
