@@ -1,0 +1,291 @@
+"""What etcd's watch brings: one stream a group, followed from revision to revision.
+
+Owns the thread that reads the stream, and what has arrived and was not taken yet. Decides nothing
+and decodes nothing: whoever reads a view takes what has arrived. Rules and their reasons:
+
+- After a break it goes on at the revision after the last one that arrived, at whichever endpoint
+  answers: nothing is missed (`test_a_watch_goes_on_where_its_connection_broke`).
+- If history was compacted away meanwhile, or the store went back in time, it starts from now,
+  forgets what it had, and wakes: the next view reads everything
+  (`test_a_watch_whose_history_was_compacted_misses_nothing`).
+- What arrived says up to where it is complete (`complete_from`, `complete_to`). Revisions of etcd
+  are whole: one message bears all changes of a revision.
+- We do not ask etcd how far the stream has come (progress requests): before 3.4.25 and 3.5.8 the
+  answer can overtake changes that were not sent yet. `views` knows how far it should have come.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import etcd3.etcdrpc as rpc
+import grpc
+from etcd3.etcdrpc import kv_pb2
+
+from coord.errors import CoordError
+from coord_etcd.connection import Connection, Stream
+from coord_etcd.failures import Next, judged
+from coord_etcd.keys import Keys
+from coord_etcd.lane import Lane
+from coord_etcd.picture import Event
+from coord_etcd.wire import Message
+
+__all__ = ["EtcdWatch", "Feed"]
+
+_RETRY_MIN_S = 0.05
+_RETRY_MAX_S = 2.0
+_MOST_EVENTS = 200_000
+_DELETE = kv_pb2.Event.DELETE
+
+
+class EtcdWatch:
+    """A subscription. `wake` runs in the feed's thread."""
+
+    def __init__(self, wake: Callable[[], None], feed: Feed) -> None:
+        self._wake = wake
+        self._feed = feed
+        self._lock = threading.RLock()
+        self._open = True
+
+    def wake(self) -> None:
+        """Called by the feed's thread; what `wake` raises ends nothing."""
+        with self._lock:
+            if not self._open:
+                return
+            try:
+                self._wake()
+            except Exception:  # noqa: BLE001
+                _report()
+
+    def close(self) -> None:
+        """Stop waking; waits for a wake under way, at most the store's timeout. Idempotent."""
+        self._feed.remove(self)
+        if self._lock.acquire(timeout=self._feed.timeout_s):
+            self._open = False
+            self._lock.release()
+
+
+class Feed:
+    """The changes of one group as they arrive. Any thread."""
+
+    def __init__(self, lane: Lane, keys: Keys, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        self.complete_from = 0
+        """What is here and what was taken is complete from this revision on; 0: nothing is."""
+        self.complete_to = 0
+        self._lane = lane
+        self._keys = keys
+        self._news = threading.Condition()
+        self._events: list[Event] = []
+        self._watches: list[EtcdWatch] = []
+        self._thread: threading.Thread | None = None
+        self._stream: Stream | None = None
+        self._connection: Connection | None = None
+        self._stopping = threading.Event()
+
+    # ------------------------------------------------------------------------------ subscribers
+
+    def add(self, wake: Callable[[], None]) -> EtcdWatch:
+        """Subscribe; the first subscription starts the thread."""
+        watch = EtcdWatch(wake, self)
+        with self._news:
+            self._watches.append(watch)
+            if self._thread is None:
+                self._stopping = threading.Event()
+                self._thread = threading.Thread(
+                    target=self._run, args=[self._stopping], name="coord-etcd-watch", daemon=True
+                )
+                self._thread.start()
+        return watch
+
+    def remove(self, watch: EtcdWatch) -> None:
+        """Unsubscribe; after the last one the thread ends."""
+        with self._news, suppress(ValueError):
+            self._watches.remove(watch)
+            if self._watches:
+                return
+            self._stop()
+        self._join()
+
+    def close(self) -> None:
+        """End all subscriptions. Idempotent."""
+        with self._news:
+            self._watches.clear()
+            self._stop()
+        self._join()
+
+    def _stop(self) -> None:
+        """Under the lock."""
+        self._stopping.set()
+        if self._stream is not None:
+            self._stream.cancel()
+
+    def _join(self) -> None:
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(self.timeout_s)
+        with self._news:
+            if self._thread is thread and self._stopping.is_set():
+                self._thread = None
+                self._start_over()
+
+    # ---------------------------------------------------------------------------------- readers
+
+    @property
+    def runs(self) -> bool:
+        """Whether anything will arrive."""
+        return self._thread is not None and not self._stopping.is_set()
+
+    def take(self, revision: int) -> tuple[list[Event], int] | None:
+        """All changes after `revision` that have arrived, and up to where; None if not all have.
+
+        They are given once: after this the next complete picture is the caller's.
+        """
+        with self._news:
+            if not self.complete_from or self.complete_from > revision + 1:
+                return None
+            events, self._events = self._events, []
+            return events, self.complete_to
+
+    def wait(self, revision: int, timeout_s: float) -> bool:
+        """Wait until changes later than `revision` have arrived; False if none have in time."""
+        with self._news:
+            return self._news.wait_for(lambda: self.complete_to > revision, timeout_s)
+
+    def distrust(self) -> None:
+        """It is behind, or the store went back: start from now, over another connection."""
+        with self._news:
+            self._start_over()
+            stream, connection = self._stream, self._connection
+        if stream is not None and connection is not None:
+            self._lane.failed(connection, silent=True)
+            stream.cancel()
+
+    def _start_over(self) -> None:
+        """Under the lock."""
+        self._events = []
+        self.complete_from = self.complete_to = 0
+
+    # ------------------------------------------------------------------------------- the thread
+
+    def _run(self, stopping: threading.Event) -> None:
+        pause_s = _RETRY_MIN_S
+        while not stopping.is_set():
+            heard = False
+            try:
+                with self._lane.borrowed() as connection:
+                    heard = self._follow(connection, stopping)
+            except CoordError:
+                return  # the store was closed
+            pause_s = _RETRY_MIN_S if heard else min(pause_s * 2, _RETRY_MAX_S)
+            stopping.wait(pause_s * random.uniform(0.5, 1.0))
+
+    def _follow(self, connection: Connection, stopping: threading.Event) -> bool:
+        """Read one stream to its end; whether anything came."""
+        heard = False
+        try:
+            token = self._lane.passport.token(connection, self.timeout_s)
+            stream = self._opened(connection, token, stopping)
+        except grpc.RpcError as error:
+            self._lane.failed(connection, silent=_timed_out(error))
+            return False
+        try:
+            for answer in stream:
+                heard = self._heard(answer, connection, token)
+                if not heard:
+                    break
+        except grpc.RpcError:
+            if not stopping.is_set():
+                self._lane.failed(connection, silent=False)
+        finally:
+            stream.cancel()
+            connection.forget(stream)
+            with self._news:
+                self._stream = self._connection = None
+        return heard
+
+    def _opened(self, connection: Connection, token: str, stopping: threading.Event) -> Stream:
+        with self._news:
+            span = self._keys.watched
+            start = self.complete_to + 1 if self.complete_from else 0
+            request = rpc.WatchRequest(
+                create_request=rpc.WatchCreateRequest(
+                    key=span.start, range_end=span.end, start_revision=start
+                )
+            )
+            stream = connection.watch([request], token=token)
+            self._stream, self._connection = stream, connection
+            if stopping.is_set():
+                stream.cancel()
+            return stream
+
+    def _heard(self, answer: Message, connection: Connection, token: str) -> bool:
+        """Take in one message; False if the stream is of no use any more."""
+        if answer.canceled:
+            self._canceled(answer, connection, token)
+            return False
+        if answer.created:
+            self._begun(answer.header.revision)
+            return True
+        if answer.events:
+            self._arrived([_event(event) for event in answer.events])
+        return True
+
+    def _begun(self, revision: int) -> None:
+        with self._news:
+            went_back = self.complete_from and revision < self.complete_to
+            resumed = bool(self.complete_from) and not went_back
+            if not resumed:
+                self._start_over()
+                self.complete_from, self.complete_to = revision + 1, revision
+        if not resumed:
+            self._wake()
+
+    def _canceled(self, answer: Message, connection: Connection, token: str) -> None:
+        """History is gone, the login has expired, or we may not look: the next try will tell."""
+        if answer.compact_revision:
+            with self._news:
+                self._start_over()
+        elif "auth token" in answer.cancel_reason or "permission denied" in answer.cancel_reason:
+            with suppress(grpc.RpcError):
+                self._lane.passport.renew(connection, self.timeout_s, instead_of=token)
+
+    def _arrived(self, events: Sequence[Event]) -> None:
+        changes = self._keys.changes
+        with self._news:
+            self._events.extend(events)
+            self.complete_to = max(self.complete_to, events[-1].revision)
+            if len(self._events) > _MOST_EVENTS:  # nobody reads: they will read everything
+                self._events = []
+                self.complete_from = self.complete_to + 1
+            self._news.notify_all()
+        if any(event.kv.key != changes for event in events):
+            self._wake()
+
+    def _wake(self) -> None:
+        with self._news:
+            watches = tuple(self._watches)
+        for watch in watches:
+            watch.wake()
+
+
+def _event(event: Message) -> Event:
+    return Event(event.kv.mod_revision, event.kv, event.type == _DELETE)
+
+
+def _timed_out(error: grpc.RpcError) -> bool:
+    trouble = judged(error, "", 0.0, heard=True)
+    return trouble.next is Next.ELSEWHERE and trouble.timed_out
+
+
+def _report() -> None:
+    """Show an error of a caller's as any thread's would be."""
+    kind, error, trace = sys.exc_info()
+    if kind is not None:
+        threading.excepthook(
+            threading.ExceptHookArgs((kind, error, trace, threading.current_thread()))
+        )

@@ -1,0 +1,254 @@
+"""Calls that find an endpoint which answers: rotation, retries, logins, deadlines.
+
+Owns which endpoint is used, one at a time for each lane; a store has one lane for heartbeats and
+one for everything else, so that no large answer delays a heartbeat. Rules and their reasons:
+
+- Every call ends at its deadline. Within it, a failure that came quickly is tried again elsewhere:
+  at most `_ROUNDS` times around where nobody listens, as long as there is time where the cluster
+  elects.
+- A request that may have landed is sent again only if sending it twice is no harm (`repeatable`),
+  and its error says `UNKNOWN` from then on, whatever the last attempt said.
+- After a timeout the connection is replaced even where there is no other endpoint: the other end
+  may have gone without a word, and would be waited for again and again
+  (`test_a_connection_that_went_silent_is_replaced`).
+- Endpoints are begun with at random, so that a fleet spreads over the cluster.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+
+import grpc
+
+from coord.clock import SYSTEM_CLOCK
+from coord.errors import Certainty, ForkedProcess, StoreRefused
+from coord_etcd.connection import Connection, Pending, Target
+from coord_etcd.failures import Next, Trouble, judged, unproven
+from coord_etcd.passport import Passport
+from coord_etcd.wire import Message
+
+__all__ = ["Deadline", "Lane"]
+
+_ROUNDS = 2
+_PAUSE_S = 0.02
+_WINDOW = 8  # how many transactions are under way at once
+_LEAST_S = 0.001
+
+
+class Deadline:
+    """When a call has to be over, on the system's clock whatever the store's is."""
+
+    __slots__ = ("timeout_s", "until_s")
+
+    def __init__(self, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        self.until_s = SYSTEM_CLOCK.now() + timeout_s
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until then, at least next to nothing."""
+        return max(_LEAST_S, self.until_s - SYSTEM_CLOCK.now())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no more time."""
+        return SYSTEM_CLOCK.now() >= self.until_s
+
+
+class Lane:
+    """A way to the cluster. Any thread of the process that made it."""
+
+    def __init__(self, targets: Sequence[Target], passport: Passport) -> None:
+        self.passport = passport
+        self._targets = list(targets)
+        random.shuffle(self._targets)
+        self._lock = threading.Lock()
+        self._turn = 0
+        self._connections: dict[int, Connection] = {}
+        self._pid = os.getpid()
+        self._closed = False
+
+    @property
+    def width(self) -> int:
+        """How many endpoints there are."""
+        return len(self._targets)
+
+    # ------------------------------------------------------------------------------ connections
+
+    @contextmanager
+    def borrowed(self) -> Iterator[Connection]:
+        """The connection in use; it does not close meanwhile."""
+        self.check_usable()
+        with self._lock:
+            place = self._turn % len(self._targets)
+            connection = self._connections.get(place)
+            if connection is None:
+                connection = self._connections[place] = Connection(self._targets[place])
+            connection.enter()
+        try:
+            yield connection
+        finally:
+            connection.leave()
+
+    def failed(self, connection: Connection, *, silent: bool) -> None:
+        """Use another endpoint from now on; `silent`: and this connection never again."""
+        with self._lock:
+            place = self._turn % len(self._targets)
+            if self._connections.get(place) is not connection:
+                return  # somebody else has seen it before
+            self._turn += 1
+            if silent:
+                del self._connections[place]
+        if silent:
+            connection.retire()
+
+    def check_usable(self) -> None:
+        """Raise `StoreRefused` once closed, `ForkedProcess` in a child."""
+        if self._pid != os.getpid():
+            raise ForkedProcess(
+                "this etcd store belongs to the parent process",
+                cure="Open the store after the fork, in the process that uses it.",
+            )
+        if self._closed:
+            raise StoreRefused(
+                "this etcd store is closed",
+                cure="Open another; nothing was done.",
+                certainty=Certainty.NOT_APPLIED,
+            )
+
+    def close(self) -> None:
+        """Close all connections. Idempotent."""
+        with self._lock:
+            self._closed = True
+            connections, self._connections = self._connections, {}
+        for connection in connections.values():
+            connection.close()
+
+    # ------------------------------------------------------------------------------------ calls
+
+    def call(
+        self,
+        method: str,
+        request: Message,
+        deadline: Deadline,
+        *,
+        repeatable: bool = True,
+        doubtful: bool = False,
+    ) -> Message:
+        """Ask, and wait for the answer. Raises coord's errors.
+
+        `doubtful`: something of what the caller was asked to do may have landed already.
+        """
+        attempts = Attempts(self, deadline, repeatable=repeatable, doubtful=doubtful)
+        while True:
+            with self.borrowed() as connection:
+                try:
+                    return self.ask(connection, method, request, deadline)
+                except grpc.RpcError as error:
+                    attempts.failed(connection, error)
+
+    def ask(
+        self, connection: Connection, method: str, request: Message, deadline: Deadline
+    ) -> Message:
+        """One attempt over this connection, and a login if need be. Raises grpc.RpcError."""
+        token = self.passport.token(connection, deadline.left_s)
+        try:
+            return connection.send(method, request, timeout_s=deadline.left_s, token=token)
+        except grpc.RpcError as error:
+            trouble = judged(error, connection.endpoint, deadline.timeout_s, heard=True)
+            if trouble.next is not Next.LOG_IN or not self.passport.name:
+                raise
+        token = self.passport.renew(connection, deadline.left_s, instead_of=token)
+        return connection.send(method, request, timeout_s=deadline.left_s, token=token)
+
+    def call_many(
+        self, method: str, requests: Iterable[Message], deadline: Deadline
+    ) -> list[Message]:
+        """Ask many things, some at a time, each repeatable; the answers in order."""
+        waiting = iter(requests)
+        begun: deque[tuple[Message, Pending]] = deque()
+        answers: list[Message] = []
+        with self.borrowed() as connection:
+            token = self._token(connection, deadline)
+            try:
+                while True:
+                    for request in islice(waiting, _WINDOW - len(begun)):
+                        pending = connection.begin(
+                            method, request, timeout_s=deadline.left_s, token=token
+                        )
+                        begun.append((request, pending))
+                    if not begun:
+                        return answers
+                    request, pending = begun.popleft()
+                    try:
+                        answers.append(pending.result())
+                    except grpc.RpcError as error:
+                        doubtful = self._doubtful(connection, error, deadline)
+                        doubtful |= bool(answers or begun)
+                        answers.append(self.call(method, request, deadline, doubtful=doubtful))
+                    connection.heard = True
+            finally:
+                for _, pending in begun:
+                    pending.cancel()
+
+    def _token(self, connection: Connection, deadline: Deadline) -> str:
+        """The token; none if the login fails, which the first answer will say."""
+        try:
+            return self.passport.token(connection, deadline.left_s)
+        except grpc.RpcError:
+            return ""
+
+    def _doubtful(self, connection: Connection, error: grpc.RpcError, deadline: Deadline) -> bool:
+        """Whether what failed so may have landed; raises if there is no time to ask again."""
+        trouble = judged(error, connection.endpoint, deadline.timeout_s, heard=connection.heard)
+        if trouble.timed_out:
+            self.failed(connection, silent=True)
+            raise trouble.error(doubtful=True) from error
+        return not trouble.unsent
+
+
+class Attempts:
+    """The attempts of one call: whether there is to be another, and what to raise otherwise."""
+
+    def __init__(
+        self, lane: Lane, deadline: Deadline, *, repeatable: bool = True, doubtful: bool = False
+    ) -> None:
+        self._lane = lane
+        self._deadline = deadline
+        self._repeatable = repeatable
+        self._doubtful = doubtful
+        self._failures = 0
+
+    def failed(self, connection: Connection, error: grpc.RpcError) -> None:
+        """Return if it is worth another attempt; raise coord's error if it is not."""
+        self._lane.check_usable()
+        timeout_s = self._deadline.timeout_s
+        trouble = judged(error, connection.endpoint, timeout_s, heard=connection.heard)
+        if trouble.next in {Next.ELSEWHERE, Next.LATER}:
+            self._lane.failed(connection, silent=trouble.timed_out)
+        self._doubtful |= not trouble.unsent
+        self._failures += 1
+        if not self._again(trouble):
+            raise trouble.error(doubtful=self._doubtful) from error
+        if self._failures % self._lane.width == 0:
+            time.sleep(min(_PAUSE_S, self._deadline.left_s))
+
+    def unclear(self, endpoint: str) -> None:
+        """Answers came, and prove nothing. Return if there is time to ask again."""
+        self._doubtful = True
+        if self._deadline.is_over:
+            raise unproven(endpoint, self._deadline.timeout_s)
+
+    def _again(self, trouble: Trouble) -> bool:
+        if self._deadline.is_over or (self._doubtful and not self._repeatable):
+            return False
+        if trouble.next is Next.LATER:
+            return True
+        return trouble.next is Next.ELSEWHERE and self._failures < _ROUNDS * self._lane.width

@@ -1,0 +1,164 @@
+"""A live member's session: one lease, and what hangs on it.
+
+Owns the session's end as this process knows it. How it is renewed is in `pulse`, what it does to
+claims in `tenancy`, how it began in `opening`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple, TypeVar
+
+import etcd3.etcdrpc as rpc
+
+from coord.errors import SessionLost, UsageError
+from coord.model import MemberRecord
+from coord.spi import Claimed, ClaimRequest, Held, Proof, Tenure
+from coord_etcd import wire
+from coord_etcd.failures import NoSuchLease, lost
+from coord_etcd.keys import Keys, lease_of
+from coord_etcd.lane import Deadline, Lane
+from coord_etcd.pulse import Pulse
+from coord_etcd.records import member_value
+from coord_etcd.tenancy import Tenancy
+
+__all__ = ["BATCH_SIZE", "EtcdSession", "Opened", "revoke"]
+
+T = TypeVar("T")
+
+# Ten transactions, some 40 ms of the server's time, for which all others have to wait.
+BATCH_SIZE = 10 * wire.KEYS_PER_REQUEST
+
+
+class Opened(NamedTuple):
+    """What opening gave."""
+
+    session: str
+    record: MemberRecord
+    proof: Proof
+
+
+class EtcdSession:
+    """Implements `coord.spi.Session`. `heartbeat` has a connection of its own, so it waits for no
+    other request of this process.
+    """
+
+    def __init__(
+        self,
+        opened: Opened,
+        *,
+        keys: Keys,
+        lane: Lane,
+        pulse: Pulse,
+        tenancy: Tenancy,
+        timeout_s: float,
+    ) -> None:
+        self._id, self._record, self._opened = opened
+        self._keys = keys
+        self._lane = lane
+        self._pulse = pulse
+        self._tenancy = tenancy
+        self._timeout_s = timeout_s
+        self._over = False
+        self._leaving = False
+
+    @property
+    def id(self) -> str:
+        """The number of its lease: random, never used again."""
+        return self._id
+
+    @property
+    def ttl_s(self) -> float:
+        """The granted ttl: whole seconds, and not below one and a half of etcd's elections."""
+        return self._opened.ttl_s
+
+    @property
+    def opened(self) -> Proof:
+        """The proof that opening gave."""
+        return self._opened
+
+    @property
+    def unproven(self) -> int:
+        """How many acknowledged heartbeats could not be trusted so far; see `pulse`."""
+        return self._pulse.unproven
+
+    def heartbeat(self, beacon: bytes) -> Proof:
+        """Renew, and publish `beacon`: two requests, whatever the session holds.
+
+        Raises `SessionLost`, `StoreUnavailable` (unknown, unless nothing could be sent) and
+        `StoreRefused`.
+        """
+        return self._call(lambda deadline: self._pulse.beat(beacon, self.ttl_s, deadline))
+
+    def claim(self, requests: Sequence[ClaimRequest]) -> list[Claimed | Held]:
+        """Try to take each key: transactions of some keys each, each key by itself."""
+        batch = _batch(requests)
+        return self._call(lambda deadline: self._tenancy.claim(batch, deadline))
+
+    def release(self, tenures: Sequence[Tenure]) -> None:
+        """Let go of each tenure that is still ours under its token."""
+        batch = _batch(tenures)
+        self._call(lambda deadline: self._tenancy.release(batch, deadline))
+
+    def amend(self, tenures: Sequence[Tenure]) -> None:
+        """Replace the note of each tenure that is still ours under its token."""
+        batch = _batch(tenures)
+        self._call(lambda deadline: self._tenancy.amend(batch, deadline))
+
+    def update(self, record: MemberRecord) -> None:
+        """Replace this member's record."""
+        known = self._record
+        if (record.name, record.incarnation) != (known.name, known.incarnation):
+            raise UsageError(
+                f"session {self._id} is {known.name!r} and cannot become {record.name!r}",
+                cure="Keep name and incarnation; open another session for another member.",
+            )
+        self._call(lambda deadline: self._update(record, deadline))
+        self._record = record
+
+    def close(self) -> None:
+        """End the session; what it held becomes free, unclean. One request. Idempotent.
+
+        Whatever the answer, nothing else is asked for this session any more. After an error
+        `close` may be called again.
+        """
+        self._leaving = True
+        if not self._over:
+            revoke(self._lane, lease_of(self._id), Deadline(self._timeout_s))
+            self._over = True
+
+    def _update(self, record: MemberRecord, deadline: Deadline) -> None:
+        member, lease = self._keys.member(record.name), lease_of(self._id)
+        request = wire.txn(
+            [wire.on_lease(member, lease)],
+            [
+                wire.put(member, member_value(record, self.ttl_s), lease),
+                wire.put(self._keys.changes, b""),
+            ],
+        )
+        if not self._lane.call("Txn", request, deadline).succeeded:
+            raise lost(self._id)
+
+    def _call(self, act: Callable[[Deadline], T]) -> T:
+        if self._over or self._leaving:
+            raise lost(self._id)
+        try:
+            return act(Deadline(self._timeout_s))
+        except SessionLost:
+            self._over = True
+            raise
+
+
+def _batch(items: Sequence[T]) -> tuple[T, ...]:
+    if len(items) > BATCH_SIZE:
+        raise UsageError(
+            f"a batch of {len(items)}", cure=f"Send at most {BATCH_SIZE} keys a request."
+        )
+    return tuple(items)
+
+
+def revoke(lane: Lane, lease: int, deadline: Deadline) -> None:
+    """End a lease and delete what hangs on it; no error if it is over already."""
+    with suppress(NoSuchLease):
+        lane.call("LeaseRevoke", rpc.LeaseRevokeRequest(ID=lease), deadline)

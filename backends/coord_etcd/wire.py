@@ -1,0 +1,134 @@
+"""Requests to etcd, in its own messages, and the parts of its answers that we read.
+
+Owns the spelling. Sends nothing. A transaction of etcd counts nested operations: an outer one of
+`KEYS_PER_REQUEST` leaves each nested one eight of the 128 that a server allows by default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import etcd3.etcdrpc as rpc
+
+from coord_etcd.records import KeyValue
+
+__all__ = ["KEYS_PER_REQUEST", "Header", "Message", "TxnAnswer"]
+
+KEYS_PER_REQUEST = 120
+
+Message = Any
+"""A message of etcd's protocol; its classes are generated and have no types."""
+
+_EQUAL = rpc.Compare.EQUAL
+_NOT_EQUAL = rpc.Compare.NOT_EQUAL
+_GREATER = rpc.Compare.GREATER
+_LESS = rpc.Compare.LESS
+_CREATE = rpc.Compare.CREATE
+_MOD = rpc.Compare.MOD
+_LEASE = rpc.Compare.LEASE
+_VALUE = rpc.Compare.VALUE
+
+
+class Header(Protocol):
+    """Who answered, at which revision, in which term of the cluster's own election."""
+
+    cluster_id: int
+    member_id: int
+    revision: int
+    raft_term: int
+
+
+class RangeAnswer(Protocol):
+    """Keys that were read."""
+
+    header: Header
+    kvs: Sequence[KeyValue]
+    more: bool
+    count: int
+
+
+class TxnAnswer(Protocol):
+    """What a transaction did; `responses` are those of the branch that was taken."""
+
+    header: Header
+    succeeded: bool
+    responses: Sequence[Any]
+
+
+class Change(NamedTuple):
+    """One write of one claim and its conditions, all of which must hold.
+
+    The key is at `mod_revision` (0: there is none); `gone`, if given, does not exist; the value
+    lies between the two of `owned`, if given. `value` None deletes the key.
+    """
+
+    key: bytes
+    mod_revision: int
+    value: bytes | None
+    gone: bytes = b""
+    alive: bytes = b""
+    owned: tuple[bytes, bytes] | None = None
+
+
+def get(key: bytes, end: bytes = b"", **settings: int) -> Message:
+    """Read a key or a range, linearizably."""
+    return rpc.RangeRequest(key=key, range_end=end, **settings)
+
+
+def put(key: bytes, value: bytes, lease: int = 0) -> Message:
+    """Write a key."""
+    return rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=value, lease=lease))
+
+
+def read(key: bytes, end: bytes = b"", **settings: int) -> Message:
+    """Read within a transaction."""
+    return rpc.RequestOp(request_range=get(key, end, **settings))
+
+
+def txn(
+    conditions: Sequence[Message],
+    success: Iterable[Message],
+    failure: Sequence[Message] = (),
+) -> Message:
+    """A transaction."""
+    return rpc.TxnRequest(compare=conditions, success=success, failure=failure)
+
+
+def at_revision(key: bytes, revision: int) -> Message:
+    """The key was written last at `revision`; 0: it does not exist."""
+    return rpc.Compare(result=_EQUAL, target=_MOD, key=key, mod_revision=revision)
+
+
+def absent(key: bytes) -> Message:
+    """The key does not exist."""
+    return rpc.Compare(result=_EQUAL, target=_CREATE, key=key, create_revision=0)
+
+
+def present(key: bytes) -> Message:
+    """The key exists."""
+    return rpc.Compare(result=_NOT_EQUAL, target=_CREATE, key=key, create_revision=0)
+
+
+def on_lease(key: bytes, lease: int) -> Message:
+    """The key exists and hangs on this lease."""
+    return rpc.Compare(result=_EQUAL, target=_LEASE, key=key, lease=lease)
+
+
+def nested(change: Change) -> Message:
+    """A change as an operation of a larger transaction: it is made, or not, by itself."""
+    key, revision, value, gone, alive, owned = change
+    conditions = [rpc.Compare(result=_EQUAL, target=_MOD, key=key, mod_revision=revision)]
+    if gone:
+        conditions.append(absent(gone))
+    if alive:
+        conditions.append(present(alive))
+    if owned is not None:
+        above, below = owned
+        conditions.append(rpc.Compare(result=_GREATER, target=_VALUE, key=key, value=above))
+        conditions.append(rpc.Compare(result=_LESS, target=_VALUE, key=key, value=below))
+    if value is None:
+        write = rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=key))
+    else:
+        write = rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=value))
+    return rpc.RequestOp(request_txn=rpc.TxnRequest(compare=conditions, success=[write]))
