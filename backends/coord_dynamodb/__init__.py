@@ -1,5 +1,7 @@
-"""The DynamoDB store: many processes on many machines, one table."""
+"""The DynamoDB store, many processes on many machines; and guards of DynamoDB items, S3 objects."""
 
+from coord_dynamodb.fence import DynamoDBFence, FencedWrites
+from coord_dynamodb.s3 import FencedObject, S3Fence
 from coord_dynamodb.store import DynamoDBStore
 
-__all__ = ["DynamoDBStore"]
+__all__ = ["DynamoDBFence", "DynamoDBStore", "FencedObject", "FencedWrites", "S3Fence"]
