@@ -18,7 +18,7 @@ __all__ = ["MARGIN", "fits", "shortest_ttl_s", "timing_finding"]
 MARGIN = 5.0
 """How many times the worst that was seen each part of the budget should be."""
 
-_TTLS_S = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0)
+_TTLS_S = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 
 
 def fits(ttl_s: float, measured: Measured) -> bool:
@@ -36,7 +36,8 @@ def fits(ttl_s: float, measured: Measured) -> bool:
 
 def shortest_ttl_s(guarantees: Guarantees, measured: Measured) -> float | None:
     """The shortest round ttl that fits; None if none does."""
-    able = (ttl_s for ttl_s in _TTLS_S if ttl_s >= guarantees.min_ttl_s)
+    least_s = max(guarantees.min_ttl_s, measured.least_ttl_s)
+    able = (ttl_s for ttl_s in _TTLS_S if ttl_s >= least_s)
     return next((ttl_s for ttl_s in able if fits(ttl_s, measured)), None)
 
 

@@ -132,6 +132,7 @@ def _shape(
         "session": {
             "asked_ttl_s": measured.asked_ttl_s,
             "granted_ttl_s": opened_proof.ttl_s,
+            "least_ttl_s": measured.least_ttl_s,
             "lag_s": measured.lag_s,
         }
         if opened_proof is not None

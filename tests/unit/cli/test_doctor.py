@@ -6,10 +6,11 @@ import pytest
 
 from coord.cli.advice import fits, shortest_ttl_s, timing_finding
 from coord.cli.measuring import Measured, RoundTrips, measure
+from coord.clock import SYSTEM_CLOCK
 from coord.config import Timing
 from coord.errors import Certainty, StoreError, StoreUnavailable
 from coord.spi import OpenedStore, Proof
-from coord.testing.memory import MemoryStore
+from coord.testing.memory import MemoryServer, MemoryStore
 from tests.unit.cli.commands import Group, answer, run
 
 
@@ -32,7 +33,7 @@ def test_a_quick_store_allows_a_short_ttl() -> None:
     [
         (_measured(heartbeat_ms=100), 5.0),  # ttl / 10 is to be five times as long
         (_measured(late_ms=100), 10.0),  # ttl / 20 is
-        (_measured(lag_s=1.0), 5.0),  # 0.298 × ttl must cover the lag
+        (_measured(lag_s=1.0), 4.0),  # 0.298 × ttl must cover the lag
         (_measured(heartbeat_ms=60_000), None),
     ],
     ids=["slow", "late", "lag", "hopeless"],
@@ -44,6 +45,14 @@ def test_what_is_slow_late_or_lagging_asks_for_a_longer_ttl(
     assert shortest_ttl_s(guarantees, measured) == shortest_s
     if shortest_s is not None:
         Timing.of(shortest_s).check_budget(ttl_s=shortest_s, lag_s=measured.lag_s)
+
+
+def test_no_ttl_is_advised_that_the_store_would_not_grant() -> None:
+    store = MemoryServer(SYSTEM_CLOCK, min_ttl_s=4.0).store()
+    measured = measure(OpenedStore(store, "g"), 10.0)
+    assert (measured.error, measured.least_ttl_s) == (None, 4.0)
+    assert (shortest_ttl_s(MemoryStore().guarantees, measured) or 0) >= 4.0
+    assert store.view("g").members == {}
 
 
 def test_a_ttl_that_does_not_fit_is_a_problem_with_its_cure() -> None:
@@ -107,7 +116,8 @@ def test_doctor_finds_a_problem_in_a_store_that_one_process_sees(group: Group) -
     assert (told["schema"], told["group"], told["store"]) == ("coord.doctor/1", "g", "memory")
     problems = [finding["name"] for finding in told["findings"] if not finding["ok"]]
     assert problems == ["reach"]
-    assert told["session"] == {"asked_ttl_s": 20.0, "granted_ttl_s": 20.0, "lag_s": 0.0}
+    granted = {"asked_ttl_s": 20.0, "granted_ttl_s": 20.0, "least_ttl_s": 0.5, "lag_s": 0.0}
+    assert told["session"] == granted
     assert told["timing"]["heartbeat_s"] == 5.0
     assert told["round_trips_ms"]["heartbeat"]["n"] == 20
     assert told["guarantees"]["expiry"] == "proven"
