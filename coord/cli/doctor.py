@@ -6,7 +6,7 @@ Owns the command, its findings that no store makes by itself, and `coord.doctor/
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,8 @@ def doctor(url: str, *, timeout_s: float, as_json: bool, ttl_s: float) -> int:
         guarantees = found.store.guarantees
         stated = _stated(found)
         measured = measure(found, ttl_s)
-        findings = [_clock(), *stated, *_measured(guarantees, measured)]
+        told = {finding.value for finding in stated if not finding.ok}
+        findings = [_clock(), *stated, *_measured(guarantees, measured, told)]
     if as_json:
         print_json(_shape(found.group, guarantees, findings, measured))
     else:
@@ -76,7 +77,8 @@ def _clock() -> Probe:
     return Probe(name="our clock", ok=True, value=f"{which}{source}; {each_ns:.0f} ns a read")
 
 
-def _measured(guarantees: Guarantees, measured: Measured) -> Iterator[Probe]:
+def _measured(guarantees: Guarantees, measured: Measured, told: Collection[str]) -> Iterator[Probe]:
+    """What measuring showed, without the problems that the store has told by itself."""
     late = f"{measured.woken_late_ms:.2f} ms late at worst, of {NAPS} short naps"
     yield Probe(name="wake-ups", ok=True, value=late)
     for trips in measured.round_trips:
@@ -86,7 +88,8 @@ def _measured(guarantees: Guarantees, measured: Measured) -> Iterator[Probe]:
         yield Probe(name=trips.what, ok=True, value=value)
     error = measured.error
     if error is not None:
-        yield Probe(name="requests", ok=False, value=error.cause, cure=error.cure)
+        if error.cause not in told:
+            yield Probe(name="requests", ok=False, value=error.cause, cure=error.cure)
         return
     if measured.opened is not None:
         granted = duration_text(measured.opened.ttl_s)

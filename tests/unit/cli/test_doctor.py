@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import pytest
 
 from coord.cli.advice import fits, shortest_ttl_s, timing_finding
@@ -109,6 +111,21 @@ def test_a_session_is_closed_though_measuring_failed(group: Group) -> None:
     assert isinstance(measured.error, StoreError)
     assert measured.error.cause == "no answer"
     assert group.view().members == {}
+
+
+def test_a_problem_that_the_store_tells_by_itself_is_told_once(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_store: MemoryStore, _group: str) -> NoReturn:
+        raise StoreUnavailable("nobody listens there", cure="Start it.")
+
+    monkeypatch.setattr(MemoryStore, "view", away)
+    monkeypatch.setattr(MemoryStore, "probe", away)
+    told = answer("doctor", group.url, code=1)
+    assert [found["name"] for found in told["findings"] if not found["ok"]] == ["probe"]
+    monkeypatch.setattr(MemoryStore, "probe", lambda *_: [])
+    told = answer("doctor", group.url, code=1)
+    assert [found["name"] for found in told["findings"] if not found["ok"]] == ["requests"]
 
 
 def test_doctor_finds_a_problem_in_a_store_that_one_process_sees(group: Group) -> None:
