@@ -61,7 +61,7 @@ def parsed_address(
     parts = _split(url, syntax)
     if "@" in parts.netloc:
         raise ConfigError(
-            f"a {scheme}:// URL that carries a user or a password (it is not repeated here)",
+            f"a URL for {scheme}:// that carries a user or a password (it is not repeated here)",
             cure="URLs end up in logs: give credentials the way the store's page says. " + syntax,
         )
     if parts.scheme != scheme or not parts.netloc or parts.fragment:
