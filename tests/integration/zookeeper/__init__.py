@@ -1,0 +1,1 @@
+"""What the ZooKeeper store promises beyond the contract, on real servers."""
