@@ -7,6 +7,8 @@ extra brings which scheme, to be able to say what is missing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 from urllib.parse import urlsplit
@@ -44,7 +46,9 @@ def open_store(url: str, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0)
     """
     if not 0 < timeout_s < float("inf"):
         raise ConfigError(f"a timeout of {timeout_s} s", cure="It must be a number above 0.")
-    return _factory(_scheme(url)).from_url(url, clock=clock, timeout_s=timeout_s)
+    scheme = _scheme(url)
+    with _telling_what_is_missing(scheme):
+        return _factory(scheme).from_url(url, clock=clock, timeout_s=timeout_s)
 
 
 def _scheme(url: str) -> str:
@@ -70,8 +74,14 @@ def _factory(scheme: str) -> StoreFactory:
             f"there is no store for {scheme}://",
             cure=f"Known are: {', '.join(known_schemes())}.",
         )
+    return cast("StoreFactory", entry.load())
+
+
+@contextmanager
+def _telling_what_is_missing(scheme: str) -> Iterator[None]:
+    """A store may import its client library with its package, or as late as when it is opened."""
     try:
-        return cast("StoreFactory", entry.load())
+        yield
     except ModuleNotFoundError as error:
         library = error.name or str(error)
         raise _missing(scheme, f"needs {library}, which is not installed") from error

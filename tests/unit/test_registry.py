@@ -85,10 +85,19 @@ def test_a_known_scheme_that_is_not_installed_names_its_extra(
         open_store("sqlite:///x.db")
 
 
+_LATE = """
+class Factory:
+    @classmethod
+    def from_url(cls, url, *, clock, timeout_s):
+        import a_library_nobody_has
+"""
+
+
+@pytest.mark.parametrize("code", ["import a_library_nobody_has", _LATE], ids=["early", "late"])
 def test_a_missing_client_library_names_library_and_extra(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _install(tmp_path, monkeypatch, "etcd", code="import a_library_nobody_has")
+    _install(tmp_path, monkeypatch, "etcd", code=code)
     with pytest.raises(MissingExtra, match="a_library_nobody_has") as caught:
         open_store("etcd://localhost:2379/group")
     assert "coord[etcd]" in caught.value.cure
