@@ -190,8 +190,8 @@ def _space(lane: Lane, up: Sequence[Message], deadline: Deadline) -> Probe:
     if not raised:
         return Probe(name="space", ok=True, value=f"{size:.1f} MiB, no alarm")
     cure = (
-        "NOSPACE: compact, `etcdctl defrag`, `etcdctl alarm disarm`. CORRUPT: remove and re-add the "
-        "member that it names."
+        "NOSPACE: compact, `etcdctl defrag`, `etcdctl alarm disarm`. CORRUPT: remove and re-add "
+        "the member that it names."
     )
     return Probe(name="space", ok=False, value=f"{size:.1f} MiB, alarm {raised}", cure=cure)
 
@@ -218,9 +218,7 @@ def _version(lane: Lane, up: Sequence[Message], deadline: Deadline) -> Probe:
     bad = [version for version in versions if revokes_wrongly(version)]
     if not bad:
         return Probe(name="version", ok=True, value=", ".join(versions))
-    value = (
-        f"{', '.join(bad)}: a leader that was stopped and revived may revoke leases that are alive"
-    )
+    value = f"{', '.join(bad)}: a leader stopped and revived may revoke leases that live"
     if len(lane.call("MemberList", rpc.MemberListRequest(), deadline).members) == 1:
         return Probe(name="version", ok=True, value=f"{value}, in a cluster of several members")
     cure = (

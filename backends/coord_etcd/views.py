@@ -61,6 +61,8 @@ class Views:
         self._feed = feed
         self._lock = threading.Lock()
         self._picture: Picture | None = None
+        self.full_reads = 0
+        """How often everything was read: once, and where the watch did not bring the changes."""
         self._ask = wire.txn(
             [],
             [
@@ -92,6 +94,7 @@ class Views:
             picture = self._picture
             if picture is None or not self._brought_up_to(picture, mark, deadline):
                 picture = self._picture = self._read(deadline)
+                self.full_reads += 1
             return picture.view(self._group, mark.beats)
         finally:
             self._lock.release()

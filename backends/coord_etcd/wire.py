@@ -33,10 +33,25 @@ _VALUE = rpc.Compare.VALUE
 class Header(Protocol):
     """Who answered, at which revision, in which term of the cluster's own election."""
 
-    cluster_id: int
-    member_id: int
-    revision: int
-    raft_term: int
+    @property
+    def cluster_id(self) -> int:
+        """Which cluster."""
+        ...
+
+    @property
+    def member_id(self) -> int:
+        """Which of its members."""
+        ...
+
+    @property
+    def revision(self) -> int:
+        """The revision of its data."""
+        ...
+
+    @property
+    def raft_term(self) -> int:
+        """The number of its leader's term."""
+        ...
 
 
 class RangeAnswer(Protocol):
