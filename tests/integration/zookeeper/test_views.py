@@ -1,0 +1,151 @@
+"""Views: what they read, what they cost, and what they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from coord.model import Note
+from coord.spi import ClaimRequest, Held, Tenure
+from coord.testing import FaultProxy
+from coord.testing.servers import ZooKeeperServers
+from tests.integration.zookeeper.support import (
+    bare,
+    group_name,
+    opened,
+    record_of,
+    role_of,
+    taken,
+)
+
+pytestmark = pytest.mark.xdist_group("zookeeper")
+
+SHARDS = 2000
+QUIET_BYTES = 1_000
+NAME_BYTES = 30
+
+
+@pytest.fixture
+def proxy(zookeeper_server: ZooKeeperServers) -> Iterator[FaultProxy]:
+    member = zookeeper_server.members[0]
+    with FaultProxy((member.host, member.port)) as found:
+        yield found
+
+
+def test_a_view_reads_only_what_changed(
+    zookeeper_server: ZooKeeperServers, proxy: FaultProxy
+) -> None:
+    """Quiet: a few hundred bytes. One change: the names, and one node. Never all contents again."""
+    group = group_name()
+    with opened(zookeeper_server.hosts) as writer, opened(proxy.hostport) as reader:
+        role_of(writer, group, shards=SHARDS)
+        session = writer.open_session(group, record_of(), 30.0)
+        reader.view(group)
+
+        def costs() -> int:
+            before = proxy.counters.replies.passed
+            reader.view(group)
+            return proxy.counters.replies.passed - before
+
+        claims = taken(session, writer, group)
+        whole = costs()
+        assert whole > SHARDS * 60, "the contents of all claims"
+        view = reader.view(group)
+        quiet = costs()
+        assert quiet < QUIET_BYTES
+        assert reader.view(group) is view
+        session.heartbeat(b"")
+        assert costs() < QUIET_BYTES, "a heartbeat is no change"
+        session.amend([Tenure(claims[7].key, claims[7].token, Note(member="a", poison_s=1.0))])
+        one = costs()
+        assert one < SHARDS * NAME_BYTES + 2 * QUIET_BYTES
+        assert reader.view(group).claims[claims[7].key].note.poison_s == 1.0
+        session.close()
+
+
+def test_what_a_store_wrote_itself_it_does_not_read(
+    zookeeper_server: ZooKeeperServers, proxy: FaultProxy
+) -> None:
+    group = group_name()
+    with opened(zookeeper_server.hosts) as other, opened(proxy.hostport) as store:
+        role_of(other, group, shards=500)
+        session = store.open_session(group, record_of(), 30.0)
+        taken(session, store, group)
+        before = proxy.counters.replies.passed
+        view = store.view(group)
+        assert proxy.counters.replies.passed - before < 500 * NAME_BYTES + 2 * QUIET_BYTES
+        assert view.claims == other.view(group).claims
+        assert view.revision == other.view(group).revision
+        session.close()
+
+
+def test_a_deleted_group_that_comes_back_is_read_anew(zookeeper_server: ZooKeeperServers) -> None:
+    """Its nodes have the same names as before, and other contents."""
+    group = group_name()
+    with opened(zookeeper_server.hosts) as store, opened(zookeeper_server.hosts) as watching:
+        revision = 0
+        for turn in range(2):
+            role_of(store, group)
+            session = store.open_session(group, record_of(), 30.0)
+            [claim] = taken(session, store, group, note=Note(member=f"turn{turn}"))
+            view = watching.view(group)
+            assert view.revision > revision
+            assert view.claims[claim.key].note.member == f"turn{turn}"
+            assert view.claims[claim.key].token == claim.token
+            revision = view.revision
+            with bare(zookeeper_server.hosts) as client:
+                client.delete(f"/{group}", recursive=True)
+            if turn:
+                assert watching.view(group).revision > revision
+                assert not watching.view(group).members
+
+
+def test_nodes_of_later_releases_blind_nobody_and_give_nothing_away(
+    zookeeper_server: ZooKeeperServers,
+) -> None:
+    group = group_name()
+    with opened(zookeeper_server.hosts) as store:
+        role_of(store, group, shards=2)
+        session = store.open_session(group, record_of(), 30.0)
+        first, second = taken(session, store, group)
+        with bare(zookeeper_server.hosts) as client:
+            client.create(f"/{group}/roles/later", b"\xff{not json")
+            client.create(f"/{group}/members/later", b"\xff")
+            client.create(f"/{group}/beacons/later", b"")
+            client.create(f"/{group}/claims/later", b"")
+            client.delete(f"/{group}/claims/r,1,1,0=1")
+            client.create(f"/{group}/claims/r,1,1,0=1", b"what is this")
+        with opened(zookeeper_server.hosts) as newcomer:
+            view = newcomer.view(group)
+            assert set(view.members) == {session.id}
+            assert set(view.roles) == {"r"}
+            assert set(view.claims) == {first.key}, "who holds the other one cannot be told"
+            rival = newcomer.open_session(group, record_of("b"), 30.0)
+            version = view.roles["r"].version
+            assert rival.claim([ClaimRequest(second.key, 0, version, Note())]) == [Held(second.key)]
+            assert set(newcomer.beacons(group)) == {session.id, rival.id}
+            rival.close()
+        session.close()
+
+
+def test_keys_of_older_generations_are_removed_once_free(
+    zookeeper_server: ZooKeeperServers,
+) -> None:
+    """By whoever opens the next generation, and by whoever lets go of one later."""
+    group = group_name()
+    with opened(zookeeper_server.hosts) as store, bare(zookeeper_server.hosts) as client:
+        role = role_of(store, group, shards=120)
+        session = store.open_session(group, record_of(), 30.0)
+        claims = taken(session, store, group)
+        session.release([Tenure(claim.key, claim.token, Note()) for claim in claims[20:]])
+        store.put_role(group, replace(role, generation=2))
+        assert len(client.get_children(f"/{group}/claims")) == 20
+        session.release([Tenure(claim.key, claim.token, Note()) for claim in claims[:20]])
+        assert client.get_children(f"/{group}/claims") == []
+        assert client.get_children(f"/{group}/keys") == []
+        assert store.view(group).claims == {}
+        again = taken(session, store, group)
+        assert min(claim.token for claim in again) > max(claim.token for claim in claims)
+        session.close()
