@@ -16,9 +16,6 @@ from coord.testing.proxy import FaultProxy
 from coord.testing.servers import DynamoDBLocal
 from coord_dynamodb import DynamoDBStore
 from coord_dynamodb.url import Target
-from tests.servers import dynamodb_server
-
-__all__ = ["dynamodb_server"]
 
 pytestmark = pytest.mark.xdist_group("dynamodb")
 

@@ -1,0 +1,1 @@
+"""DynamoDB on a real server, and on a server that is made to fail."""
