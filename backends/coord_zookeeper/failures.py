@@ -25,6 +25,7 @@ _LOST = (
     k.SessionMovedError,
     k.NotReadOnlyCallError,
 )
+_CREDENTIALS = (k.AuthFailedError, k.SASLException, k.SessionClosedRequireSaslError)
 _RIGHTS = (
     "Give the credentials that the group was made with (COORD_ZOOKEEPER_AUTH), or let its owner "
     "change the ACLs; `coord doctor` shows them."
@@ -53,7 +54,7 @@ def translated(error: Exception, where: str, certainty: Certainty) -> CoordError
             cure="It is made again by itself; look at the servers if that lasts.",
             certainty=certainty,
         )
-    if isinstance(error, k.AuthFailedError | k.SASLException):
+    if isinstance(error, _CREDENTIALS):
         return _credentials(where, "ZooKeeper refuses the credentials")
     if isinstance(error, k.NoAuthError | k.InvalidACLError):
         return refused(error.code, where)

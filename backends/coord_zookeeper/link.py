@@ -94,6 +94,8 @@ class Link:
                 raise translated(AuthFailedError(), self.where, Certainty.NOT_APPLIED)
             self.check()
             if client.wire.retired:
+                if client.wire.trouble is not None:
+                    raise translated(client.wire.trouble, self.where, Certainty.NOT_APPLIED)
                 raise StoreUnavailable(
                     f"the session at {self.where} is over",
                     cure="Open a new one.",
@@ -108,7 +110,8 @@ class Link:
     @property
     def ended(self) -> bool:
         """Whether kazoo has given up for good (refused credentials)."""
-        return self._started and self.client.client_state in _ENDED
+        given_up = self.client.wire.retired or self.client.client_state in _ENDED
+        return self._started and given_up
 
     def close(self, deadline: Deadline, *, farewell: bool) -> None:
         """Stop its threads and close its sockets; `farewell` ends its session first. Idempotent."""

@@ -67,10 +67,7 @@ class Reader:
 
     def pulse(self, deadline: Deadline) -> tuple[Marks, Mapping[str, int]]:
         """The marks and the heartbeat numbers, after everything that was acknowledged before."""
-        ops = [*self._marks, children_of(self._layout.beacons), data_of(self._layout.parent)]
-        found = self._read(ops, deadline, sync=self._layout.parent)
-        if found[-1] == NO_NODE:
-            raise no_parent(self._layout, self._link().where)
+        found = self._synced([*self._marks, children_of(self._layout.beacons)], deadline)
         return _marks(found), _seqs(found[3])
 
     def listing(self, deadline: Deadline, *, claims: bool) -> Listing:
@@ -110,13 +107,21 @@ class Reader:
     def beacons(self, deadline: Deadline) -> tuple[list[str], set[str]]:
         """The names of all beacons, and the sessions that live."""
         ops = [children_of(self._layout.beacons), children_of(self._layout.sessions)]
-        found = self._read(ops, deadline, sync=self._layout.parent)
+        found = self._synced(ops, deadline)
         return _names(found[0]), set(_names(found[1]))
 
     def lives(self, sid: str, deadline: Deadline) -> bool:
         """Whether a session lives."""
         path = self._layout.session(sid)
         return isinstance(self._read([data_of(path)], deadline, sync=path)[0], Node)
+
+    def _synced(self, ops: list[Op], deadline: Deadline) -> list[Reading]:
+        """What is there, all that was acknowledged before included; not below a missing chroot."""
+        parent = self._layout.parent
+        found = self._read([*ops, data_of(parent)], deadline, sync=parent)
+        if found[-1] == NO_NODE:
+            raise no_parent(self._layout, self._link().where)
+        return found
 
     def _read(self, ops: list[Op], deadline: Deadline, *, sync: str = "") -> list[Reading]:
         link = self._link()

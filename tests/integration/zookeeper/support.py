@@ -44,9 +44,9 @@ def opened(
 
 
 @contextmanager
-def bare(hosts: str) -> Iterator[KazooClient]:
+def bare(hosts: str, **options: object) -> Iterator[KazooClient]:
     """Kazoo itself, to look at nodes and to do what coord never would."""
-    client = KazooClient(hosts=hosts, timeout=30.0)
+    client = KazooClient(hosts=hosts, timeout=30.0, **options)
     client.start(timeout=15)
     try:
         yield client
