@@ -5,8 +5,9 @@ Knows no item. Rules and their reasons:
 
 - boto3's own patience (60 s a try, several tries) is longer than a lease. So its timeouts are cut
   from ours, it makes one try, and the repeating is done here, where it knows the deadline: another
-  try is begun only if it can end in time. A try takes at most `_CONNECT` + `_READ` of the timeout,
-  so one that got no answer is repeated once.
+  try is begun only if it can end in time. A try that gets no answer takes two fifths of the
+  timeout, and is repeated once; where that would be less than 0.2 s it is given more, and the
+  timeout is one try.
 - What is repeated is the same request, byte for byte. Writes are conditional on what they change,
   and transactions carry a request token, which makes them idempotent at the server for ten minutes.
 - Once a try may have been applied, the whole call may have been: a later, certain refusal of
@@ -36,7 +37,8 @@ from coord_dynamodb.url import Target
 
 __all__ = ["Charged", "Client", "Deadline", "Link", "Maker"]
 
-_CONNECT, _READ = 0.2, 0.4  # parts of the timeout
+_CONNECT, _READ, _READ_MOST = 0.2, 0.4, 0.75  # parts of the timeout
+_READ_LEAST_S = 0.2
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.01, 0.2
 _CONNECTIONS = 8
 _READS = {"batch_get_item", "get_item", "query"}
@@ -48,6 +50,18 @@ class Client(Protocol):
     def close(self) -> None:
         """Close its connections."""
         ...
+
+
+class _Patience(NamedTuple):
+    """What of a timeout one try may take."""
+
+    connect_s: float
+    read_s: float
+
+    @classmethod
+    def of(cls, timeout_s: float) -> _Patience:
+        read_s = max(timeout_s * _READ, min(timeout_s * _READ_MOST, _READ_LEAST_S))
+        return cls(timeout_s * _CONNECT, read_s)
 
 
 class Charged(NamedTuple):
@@ -79,9 +93,10 @@ class Maker:
         from botocore.config import Config  # noqa: PLC0415
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
+        patience = _Patience.of(timeout_s)
         self._config = Config(
-            connect_timeout=timeout_s * _CONNECT,
-            read_timeout=timeout_s * _READ,
+            connect_timeout=patience.connect_s,
+            read_timeout=patience.read_s,
             retries={"total_max_attempts": 1, "mode": "standard"},
             max_pool_connections=_CONNECTIONS,
             tcp_keepalive=True,
@@ -133,6 +148,7 @@ class Link:
         self._client, self.endpoint = maker.client()
         self.table = target.table
         self.timeout_s = timeout_s
+        self._patience = _Patience.of(timeout_s)
         self._clock = clock
         self._place = Place(target.table, self.endpoint)
         self._pid = os.getpid()
@@ -171,7 +187,7 @@ class Link:
             doubtful = doubtful or verdict.certainty is Certainty.UNKNOWN
             tries += 1
             wait_s = random.uniform(0.3, 1.0) * min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**tries)
-            needed_s = self.timeout_s * (_CONNECT + _READ if verdict.link else _READ)
+            needed_s = sum(self._patience) if verdict.link else self._patience.read_s
             if not verdict.again or deadline.left_s < wait_s + needed_s:
                 raise self._final(verdict.error, doubtful=doubtful) from None
             time.sleep(wait_s)
@@ -183,7 +199,7 @@ class Link:
 
     def check_left(self, deadline: Deadline) -> None:
         """Raise StoreUnavailable (not applied) if there is no time for another request."""
-        if deadline.left_s < self.timeout_s * _READ:
+        if deadline.left_s < self._patience.read_s:
             raise StoreUnavailable(
                 f"{self.endpoint} left no time for another request within {self.timeout_s:g} s",
                 cure="Raise the ttl if this happens often: timeouts follow from it.",

@@ -18,7 +18,8 @@ from tests.integration.dynamodb.conftest import TABLE, Desk
 
 pytestmark = pytest.mark.xdist_group("dynamodb")
 
-TTL_S = 2.0
+TTL_S = 3.0
+LATE_S = 20.0  # what a busy machine may add
 
 
 def _gone_at_s(desk: Desk, session: str, *, within_s: float) -> float:
@@ -43,7 +44,7 @@ def test_a_silent_session_is_evicted_after_its_ttl_counted_from_its_first_sight(
     drift = Timing.of(TTL_S).drift
     begun_s = SYSTEM_CLOCK.now()
     with Coordinator(_url(desk), member="observer", ttl_s=TTL_S):
-        gone_s = _gone_at_s(desk, silent.id, within_s=3 * TTL_S)
+        gone_s = _gone_at_s(desk, silent.id, within_s=TTL_S + LATE_S)
     assert gone_s - begun_s >= TTL_S * (1 + drift), "evicted on somebody else's patience"
 
 
@@ -51,11 +52,11 @@ def test_each_heartbeat_begins_the_waiting_anew(desk: Desk) -> None:
     lively = desk.member(desk.store(), "lively", ttl_s=TTL_S)
     with Coordinator(_url(desk), member="observer", ttl_s=TTL_S):
         proof = lively.heartbeat(b"")
-        until_s = SYSTEM_CLOCK.now() + 2 * TTL_S
+        until_s = SYSTEM_CLOCK.now() + 1.5 * TTL_S
         while SYSTEM_CLOCK.now() < until_s:
             time.sleep(TTL_S / 4)
             proof = lively.heartbeat(b"")
-        gone_s = _gone_at_s(desk, lively.id, within_s=3 * TTL_S)
+        gone_s = _gone_at_s(desk, lively.id, within_s=TTL_S + LATE_S)
     assert gone_s - proof.sent_at_s >= TTL_S
     with pytest.raises(SessionLost):
         lively.heartbeat(b"")
@@ -65,7 +66,7 @@ def test_each_heartbeat_begins_the_waiting_anew(desk: Desk) -> None:
 def test_the_ttl_that_counts_is_that_of_the_session(desk: Desk) -> None:
     patient = desk.member(desk.store(), "patient", ttl_s=60.0)
     with Coordinator(_url(desk), member="observer", ttl_s=TTL_S):
-        time.sleep(2.5 * TTL_S)
+        time.sleep(2 * TTL_S)
     assert f"s#{patient.id}" in desk.items("s#")
 
 
