@@ -30,6 +30,7 @@ __all__ = ["Ground", "ground"]
 _OWN_FILE = "sqlite"  # needs no server: a file will do
 _GROUP = "demo"
 _REQUEST_S = 5.0
+_FIRST_S = 15.0  # what a server that has just started may need for its first requests
 _LATE_S = 2.0  # how much later than its ttl a dead session may leave the group
 _DRIFT = 0.01
 _LOOK_S = 0.1
@@ -93,7 +94,7 @@ def _own_store(kind: str, work: Path, say: Say) -> Iterator[str]:
     with servers_of(kind) as servers, _environment(servers.environment):
         say(f"{servers.kind} on {servers.hosts}, started for this demo alone")
         url = servers.url(_GROUP, **kind_named(kind).own_options)
-        found = open_store(url, timeout_s=_REQUEST_S)
+        found = open_store(url, timeout_s=_FIRST_S)
         with closing(found.store):
             if isinstance(found.store, Initializable):
                 found.store.init(found.group)
@@ -121,7 +122,7 @@ def _checked(url: str, kind: str, asked_s: float, *, own: bool, say: Say) -> Gro
     That comes first, because there may be nothing to read before the first member. In a group that
     is used it moves nothing: see the record of this member.
     """
-    found = open_store(url, timeout_s=_REQUEST_S)
+    found = open_store(url, timeout_s=_FIRST_S if own else _REQUEST_S)
     with closing(found.store):
         ttl_s = _granted_s(found, asked_s)
         _refuse_others(found, found.store.view(found.group))
