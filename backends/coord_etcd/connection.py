@@ -18,7 +18,7 @@ Owns the channel's settings and its end. Decides nothing about failures. Rules a
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import etcd3.etcdrpc as rpc
@@ -53,6 +53,10 @@ class Pending(Protocol):
         """Wait no longer."""
         ...
 
+    def add_done_callback(self, callback: Callable[[Pending], None]) -> None:
+        """Call when there is an answer, or none will come. In a thread of gRPC's."""
+        ...
+
 
 class Stream(Protocol):
     """Answers that keep coming."""
@@ -76,6 +80,7 @@ class Connection:
         self._users = 0
         self._retired = False
         self._streams: list[Stream] = []
+        self._sent_off: set[Pending] = set()
         self._channel = _channel(target)
         lease, kv = rpc.LeaseStub(self._channel), rpc.KVStub(self._channel)
         upkeep, cluster = rpc.MaintenanceStub(self._channel), rpc.ClusterStub(self._channel)
@@ -115,6 +120,12 @@ class Connection:
             request, timeout=timeout_s, metadata=_metadata(token)
         )
         return pending
+
+    def send_off(self, method: str, request: Message, *, timeout_s: float, token: str) -> None:
+        """Ask, and never look for the answer. gRPC cancels calls that nobody refers to."""
+        pending = self.begin(method, request, timeout_s=timeout_s, token=token)
+        self._sent_off.add(pending)
+        pending.add_done_callback(self._sent_off.discard)
 
     def watch(self, requests: Iterable[Message], *, token: str) -> Stream:
         """Open a watch stream; a member of etcd that has lost its leader ends it."""

@@ -130,6 +130,13 @@ _RULES = (
         "Leave tls=true out of the URL, or give the port that speaks TLS.",
     ),
     _Rule(
+        "Handshake read failed",
+        Next.ELSEWHERE,
+        "it ended the TLS handshake, as servers do that speak none",
+        "Leave tls=true and ETCDCTL_CACERT out, or give the port that speaks TLS.",
+        kind=StoreUnavailable,
+    ),
+    _Rule(
         "CERTIFICATE_VERIFY_FAILED",
         Next.ELSEWHERE,
         "its certificate is not signed by the CA that we trust, or not for this name",

@@ -122,6 +122,6 @@ def _forget(lane: Lane, number: int, timeout_s: float) -> None:
     with lane.borrowed() as connection:
         try:
             token = lane.passport.token(connection, timeout_s)
-            connection.begin("LeaseRevoke", request, timeout_s=timeout_s, token=token)
+            connection.send_off("LeaseRevoke", request, timeout_s=timeout_s, token=token)
         except grpc.RpcError:
             return  # it ends by its ttl

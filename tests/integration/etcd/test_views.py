@@ -85,7 +85,8 @@ def test_changes_come_by_watch_and_are_not_read_again(store: EtcdStore) -> None:
     watch = store.watch(group, begun.set)
     assert begun.wait(5.0)
     tokens = take(store, group, session, keys)
-    assert [claim.token for claim in store.view(group).claims.values()] == tokens
+    view = store.view(group)
+    assert [view.claims[key].token for key in keys] == tokens
     session.release([Tenure(keys[0], tokens[0], Note())])
     assert store.view(group).claims[keys[0]].session is None
     [views] = store._groups.values()

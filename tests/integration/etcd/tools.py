@@ -47,11 +47,11 @@ class Etcd:
         )
         return int(answer.TTL)
 
-    def leases(self) -> int:
-        """How many leases there are. The stubs are older than the call, its answer is counted."""
+    def leases(self) -> set[int]:
+        """All leases. The stubs are older than the call: its answer is laid out as this other."""
         call = self._channel.unary_unary("/etcdserverpb.Lease/LeaseLeases")
         answer = rpc.MemberListResponse.FromString(call(b"", timeout=5.0, metadata=self._metadata))
-        return len(answer.members)
+        return {member.ID for member in answer.members}
 
     def keys(self, prefix: str) -> list[str]:
         """All keys under a prefix."""
