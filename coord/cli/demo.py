@@ -111,7 +111,7 @@ def demo(
             signals.check()
         except Interrupted as signalled:
             opened.close()
-            error_console().print("interrupted: all workers have been stopped")
+            error_console().print("interrupted: whatever was started has been stopped")
             raise Exit(_SIGNALLED + signalled.args[0]) from None
     if as_json:
         print_json({**report})
