@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
-from coord.errors import Certainty, CoordError, StoreRefused, StoreUnavailable
+from coord.errors import Certainty, CoordError, InternalError, StoreRefused, StoreUnavailable
 from coord_dynamodb.failures import TooMany
 from coord_dynamodb.link import Deadline, Link
 
@@ -123,12 +123,21 @@ class Table:
         """Have DynamoDB delete garbage; False if it does already."""
         if self.expiry(deadline) == EXPIRES:
             return False
-        self._link.manage(
-            "update_time_to_live",
-            deadline,
-            TableName=self._link.table,
-            TimeToLiveSpecification={"Enabled": True, "AttributeName": EXPIRES},
-        )
+        try:
+            self._link.manage(
+                "update_time_to_live",
+                deadline,
+                TableName=self._link.table,
+                TimeToLiveSpecification={"Enabled": True, "AttributeName": EXPIRES},
+            )
+        except InternalError as error:  # called invalid: somebody was quicker, or it may not be
+            if self.expiry(deadline) == EXPIRES:
+                return False
+            raise StoreRefused(
+                f"garbage of table {self._link.table} cannot be made to expire: {error.cause}",
+                cure="The table works without. Where it expires by another attribute, or was "
+                "switched on or off within the last hour, ask again later.",
+            ) from None
         return True
 
     def expiry(self, deadline: Deadline) -> str:

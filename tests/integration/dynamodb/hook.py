@@ -39,6 +39,7 @@ class Hook:
     forget_tokens: bool = False
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     _rules: list[_Rule] = field(default_factory=list)
+    _pretences: dict[str, tuple[str, str, str, int]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def refuse(
@@ -65,6 +66,21 @@ class Hook:
             times=times,
             CancellationReasons=reasons,
         )
+
+    def pretend(self, operation: str, part: str, name: str, value: str, *, times: int) -> None:
+        """Answer as the server does, but for one value: `answer[part][name]`."""
+        with self._lock:
+            self._pretences[operation] = (part, name, value, times)
+
+    def pretended(self, operation: str, answer: bytes) -> bytes:
+        with self._lock:
+            part, name, value, times = self._pretences.get(operation, ("", "", "", 0))
+            if not times:
+                return answer
+            self._pretences[operation] = (part, name, value, times - 1)
+        found = json.loads(answer)
+        found[part][name] = value
+        return json.dumps(found).encode()
 
     def count(self, operation: str) -> int:
         """How often this was asked since `forget`."""
@@ -104,7 +120,8 @@ class _Handler(BaseHTTPRequestHandler):
         if answered is None:
             if self.hook.forget_tokens and asked.pop("ClientRequestToken", None):
                 body = json.dumps(asked).encode()
-            answered = self._pass_on(body)
+            status, answer = self._pass_on(body)
+            answered = status, self.hook.pretended(operation, answer)
         status, answer = answered
         self.send_response_only(status)
         self.send_header("Content-Type", "application/x-amz-json-1.0")
