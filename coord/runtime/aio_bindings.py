@@ -15,7 +15,14 @@ from contextlib import asynccontextmanager
 from coord.config import Role
 from coord.model import EndingKind
 from coord.runtime.aio_term import AsyncTerm, wait_until
-from coord.runtime.bindings import Binding, all_resting, all_working, gather_s, work_raised
+from coord.runtime.bindings import (
+    GATHER_STEP_S,
+    Binding,
+    all_resting,
+    all_working,
+    gather_s,
+    work_raised,
+)
 from coord.runtime.engine import Engine
 from coord.runtime.term import Term
 
@@ -288,13 +295,22 @@ class AsyncHeld(Relay):
         """Called when the loop has stopped working on the last set; None at the end."""
         self._end_asked()
         await self._changed.wait()
-        if not self.closed:
-            await asyncio.sleep(gather_s(len(self.terms)))
+        await self._gather()
         if self.closed:
             return None
         self._changed.clear()
         self._end_asked()
         return AsyncHeldTerms(self, tuple(self.terms.values()))
+
+    async def _gather(self) -> None:
+        """Let more changes come, without being woken by each of them."""
+        end_s = self.loop.time() + gather_s(len(self.terms))
+
+        def gathers() -> bool:
+            return not self.closed and self.engine.giving and self.loop.time() < end_s
+
+        while gathers():  # noqa: ASYNC110 (an event would be set by each of thousands)
+            await asyncio.sleep(GATHER_STEP_S)
 
     def _end_asked(self) -> None:
         for term in [t for t in self.terms.values() if t.inner.asked]:

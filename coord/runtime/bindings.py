@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from coord.runtime.engine import Engine
 
 __all__ = [
+    "GATHER_STEP_S",
     "Binding",
     "Held",
     "HeldTerms",
@@ -34,8 +35,9 @@ __all__ = [
     "work_raised",
 ]
 
-_GATHER_S = 2e-6  # a term: what a set costs its loop, in wall time
-_MOST_GATHER_S = 0.02
+_GATHER_S = 25e-6  # a term: ten times what a set costs its loop
+_MOST_GATHER_S = 0.25
+GATHER_STEP_S = 0.002
 
 
 class Binding:
@@ -203,10 +205,11 @@ def all_working(terms: Iterable[Term], now: float) -> e.ManyBegan:
 
 
 def gather_s(terms: int) -> float:
-    """How long a set of so many terms waits for more changes before it is given out.
+    """How long a set of so many terms waits, at most, while more of them are being given.
 
     Each new set costs its loop something for every term in it; a member that is given thousands
-    in batches would spend more on that than on claiming them. Small sets do not wait.
+    in batches would spend more on that than on claiming them. Small sets do not wait, and none
+    does once the member has nothing more to give (`Engine.giving`).
     """
     return min(_MOST_GATHER_S, terms * _GATHER_S)
 
@@ -220,6 +223,7 @@ class Held(Binding):
         self._ending: list[Term] = []
         self._changed = threading.Condition()
         self._dirty = True
+        self._gathering = False
         self._over = False
 
     def begin(self, term: Term) -> None:
@@ -246,7 +250,17 @@ class Held(Binding):
 
     def _mark(self) -> None:
         self._dirty = True
-        self._changed.notify_all()
+        if not self._gathering or self._over:
+            self._changed.notify_all()
+
+    def _gather(self) -> None:
+        """Under the lock: let more changes come, without being woken by each of them."""
+        now = self.engine.clock.now
+        end_s = now() + gather_s(len(self._terms))
+        self._gathering = True
+        while not self._over and self.engine.giving and now() < end_s:
+            self._changed.wait(GATHER_STEP_S)
+        self._gathering = False
 
     def next_set(self) -> HeldTerms | None:
         """Called by the loop when it has stopped working on the last set; None at the end."""
@@ -256,8 +270,7 @@ class Held(Binding):
         with self._changed:
             while not self._dirty and not self._over:
                 self._changed.wait(nap_s)
-            if not self._over:
-                self._changed.wait_for(lambda: self._over, gather_s(len(self._terms)))
+            self._gather()
             if self._over:
                 return None
             self._dirty = False

@@ -59,6 +59,8 @@ class Engine:
         self.stopping = False
         """Whether the end was asked for; never taken back."""
         self.finished = threading.Event()
+        self.giving = False
+        """Whether terms are being given or taken just now; a hint, read without the lock."""
         self.error: CoordError | None = None
         self.last_trouble = ""
         self._effects = effects
@@ -256,6 +258,7 @@ class Engine:
             command = self._queue.popleft() if self._queue else None
             over = self.machine.phase is SessionPhase.STOPPED and command is None
             self._sleeps_until_s = self.machine.wake_s
+            self.giving = bool(local) or isinstance(command, c.Claim)
         if asked:
             self._announce()
         for term in ended:
