@@ -57,6 +57,7 @@ class Mirror:
         self._listed: set[str] = set()
         self._keys: dict[ClaimKey, ClaimNode] = {}
         self._written: dict[ClaimKey, ClaimNode] = {}
+        self._writers: set[str] = set()
 
     # ------------------------------------------------------------------------ what is known now
 
@@ -76,12 +77,15 @@ class Mirror:
         return self._view.roles.get(name)
 
     def lives(self, sid: str) -> bool:
-        """Whether the session was live at the last reading."""
-        return sid in self._view.members
+        """Whether the session was live at the last reading, or has claimed something since."""
+        return sid in self._view.members or sid in self._writers
 
     def wrote(self, nodes: Iterable[ClaimNode]) -> None:
         """Know what this process has just written, without reading it."""
-        self._written.update((node.claim.key, node) for node in nodes)
+        for node in nodes:
+            self._written[node.claim.key] = node
+            if node.claim.session is not None:
+                self._writers.add(node.claim.session)
 
     @property
     def size(self) -> int:
@@ -215,6 +219,7 @@ class Mirror:
             for key, node in self._written.items()
             if (read := self._keys.get(key)) is None or read.number < node.number
         }
+        self._writers = {node.claim.session or "" for node in self._written.values()}
 
     def _changed_keys(self, names: list[str] | None) -> set[ClaimKey]:
         """Take over a listing of the claims; the keys that are not what they were."""

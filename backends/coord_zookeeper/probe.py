@@ -71,7 +71,7 @@ def _version(srvr: str) -> Probe:
         return Probe(name="version", ok=True, value="not told (srvr is not allowed)")
     ok = numbers >= _MULTI_READ
     cure = "" if ok else "coord needs ZooKeeper 3.6 or newer."
-    return Probe(name="version", ok=ok, value=text.split(",")[0], cure=cure)
+    return Probe(name="version", ok=ok, value=text.split("-")[0], cure=cure)
 
 
 def _role(target: Target, srvr: str) -> Probe:
@@ -141,11 +141,11 @@ def _place(group: Group, target: Target, timeout_s: float) -> Probe:
 def _round_trip(group: Group, link: Link, timeout_s: float) -> Probe:
     taken_ms: list[float] = []
     ring = group.layout.ring()
-    kind = "synced writes"
+    kind = "writes"
     for _ in range(_ROUNDS):
         began_s = time.monotonic()
         if refusal(link.commit([ring], Deadline(timeout_s))) is not None:
-            kind = "refused writes: the group is not made yet, or its ACLs forbid it"
+            kind = "writes, refused: the group is not made yet, or is not ours"
         taken_ms.append((time.monotonic() - began_s) * 1000)
     median_ms = statistics.median(taken_ms)
     value = f"{median_ms:.2f} ms (median of {_ROUNDS} {kind}; slowest {max(taken_ms):.2f} ms)"

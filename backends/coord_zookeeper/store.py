@@ -29,7 +29,8 @@ from coord_zookeeper.watch import ZooKeeperWatch
 
 __all__ = ["ZooKeeperStore"]
 
-_OWN_TTL_S = 30.0
+_OWN_TTL_S = 4.0
+_OWN_TTL_TIMEOUTS = 10
 _MOST_TTL_S = 2**31 / 1000 - 1
 
 GUARANTEES = Guarantees(
@@ -185,7 +186,7 @@ class ZooKeeperStore:
         return Link(
             self._target,
             clock=self._clock,
-            ttl_s=_OWN_TTL_S,
+            ttl_s=max(_OWN_TTL_S, _OWN_TTL_TIMEOUTS * self._timeout_s),
             timeout_s=self._timeout_s,
             pings=True,
         )

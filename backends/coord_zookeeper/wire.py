@@ -48,11 +48,31 @@ class Greeting(NamedTuple):
 
 
 class _Buffered:
-    """A socket that is read in large pieces. `pending` tells kazoo not to wait for more."""
+    """A socket that is read in large pieces, by whoever waits for it (`fill`).
+
+    `pending` tells kazoo not to wait for more. With TLS a socket may be readable and hold nothing
+    for us (a session ticket): kazoo would then wait for an answer to what it has not sent yet.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._data = memoryview(b"")
+        self._ended: Exception | None = None
+        self._is_over = False
+
+    def fill(self) -> bool:
+        """Take what has come; whether there is anything to be read, an end included."""
+        if self._data or self._is_over:
+            return True
+        try:
+            found = self._sock.recv(_CHUNK)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+        except OSError as error:
+            self._ended, found = error, b""
+        self._data = memoryview(found)
+        self._is_over = not found
+        return True
 
     def pending(self) -> int:
         """How many bytes can be had without the network."""
@@ -60,10 +80,12 @@ class _Buffered:
             return len(self._data)
         return self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0
 
-    def recv(self, size: int) -> memoryview | bytes:
-        """At most `size` bytes."""
-        if not self._data:
-            self._data = memoryview(self._sock.recv(_CHUNK))
+    def recv(self, size: int) -> bytes:
+        """At most `size` bytes; none at the end."""
+        if not self.fill():
+            raise ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "nothing yet")
+        if self._ended is not None:
+            raise self._ended
         found, self._data = self._data[:size], self._data[size:]
         return bytes(found)
 
@@ -165,22 +187,28 @@ class Wire(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo has no ty
         _: Sequence[Any],
         timeout: float | None = None,
     ) -> tuple[list[Any], list[Any], list[Any]]:
-        """Wait for sockets; what a buffered one holds already counts as there."""
+        """Wait for sockets. A buffered one is ready when there is something for us to read."""
+        until_s = None if timeout is None else time.monotonic() + max(0.0, timeout)
         poll = select.poll()
         for one in reading:
             poll.register(one.fileno(), select.POLLIN)
         for one in writing:
             poll.register(one.fileno(), select.POLLOUT)
-        held = [one for one in reading if isinstance(one, _Buffered) and one.pending()]
-        wait_s = 0.0 if held else timeout
-        ready = {fd for fd, _ in poll.poll(None if wait_s is None else max(0.0, wait_s) * 1000)}
-        if reading and isinstance(reading[0], _Buffered) and reading[0].fileno() in ready:
+        held = any(isinstance(one, _Buffered) and one.pending() for one in reading)
+        while True:
+            wait_s = None if until_s is None else max(0.0, until_s - time.monotonic())
+            ready = {fd for fd, _ in poll.poll(0 if held else wait_s and _ms(wait_s))}
+            can_read = [one for one in reading if self._readable(one, ready)]
+            can_write = [one for one in writing if one.fileno() in ready]
+            if can_read or can_write or wait_s == 0:
+                return can_read, can_write, []
+
+    def _readable(self, one: Any, ready: set[int]) -> bool:  # noqa: ANN401  a socket of kazoo's
+        if not isinstance(one, _Buffered):
+            return one.fileno() in ready
+        if one.fileno() in ready:
             self.heard_s = time.monotonic()
-        return (
-            [one for one in reading if one.fileno() in ready or one in held],
-            [one for one in writing if one.fileno() in ready],
-            [],
-        )
+        return bool(one.pending()) or (one.fileno() in ready and one.fill())
 
     def spawn(self, func: Callable[..., object], *args: Any, **kwargs: Any) -> threading.Thread:  # noqa: ANN401
         """A thread of kazoo's. One that fails ends the wire, and is no riddle on stderr."""
@@ -195,6 +223,11 @@ class Wire(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo has no ty
         thread = threading.Thread(target=run, name="coord-zookeeper", daemon=True)
         thread.start()
         return thread
+
+
+def _ms(seconds: float) -> float:
+    """Milliseconds, not cut to none."""
+    return max(1.0, seconds * 1000)
 
 
 class _Connection(ConnectionHandler):  # type: ignore[misc]  # kazoo has no types

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from coord.model import Note
-from coord.spi import ClaimRequest, Held, Tenure
+from coord.spi import Claimed, ClaimRequest, Held, Tenure
 from coord.testing import FaultProxy
 from coord.testing.servers import ZooKeeperServers
 from tests.integration.zookeeper.support import (
@@ -79,6 +79,25 @@ def test_what_a_store_wrote_itself_it_does_not_read(
         assert view.claims == other.view(group).claims
         assert view.revision == other.view(group).revision
         session.close()
+
+
+def test_a_key_claimed_a_moment_ago_through_the_same_store_is_held(
+    zookeeper_server: ZooKeeperServers,
+) -> None:
+    """Its holder is in no view of this store yet, and must not be taken for dead."""
+    group = group_name()
+    with opened(zookeeper_server.hosts) as store, opened(zookeeper_server.hosts) as other:
+        role = role_of(other, group)
+        store.view(group)
+        holder = store.open_session(group, record_of("a"), 30.0)
+        rival = store.open_session(group, record_of("b"), 30.0)
+        key = role.claim_keys()[0]
+        [claim] = holder.claim([ClaimRequest(key, 0, role.version, Note())])
+        assert isinstance(claim, Claimed)
+        assert rival.claim([ClaimRequest(key, claim.token, role.version, Note())]) == [Held(key)]
+        assert other.view(group).claims[key].session == holder.id
+        holder.close()
+        rival.close()
 
 
 def test_a_deleted_group_that_comes_back_is_read_anew(zookeeper_server: ZooKeeperServers) -> None:
