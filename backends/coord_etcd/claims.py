@@ -56,9 +56,11 @@ def write(
 
     def requests() -> Iterator[Message]:
         for part in parts:
-            operations = [wire.nested(changes[place]) for place in part]
-            operations.append(wire.put(notice, b""))
-            yield wire.txn(conditions, operations, otherwise)
+            request = wire.txn(conditions, (), otherwise)
+            for place in part:
+                wire.add(request, changes[place])
+            request.success.append(wire.put(notice, b""))
+            yield request
 
     made: dict[int, int] = {}
     refused: TxnAnswer | None = None

@@ -43,6 +43,7 @@ class Trouble(NamedTuple):
     cure: str
     kind: type[StoreError]
     timed_out: bool = False
+    broken: bool = False  # the connection: nothing more should be sent over it
 
     def error(self, *, doubtful: bool) -> StoreError:
         """The error to raise. `doubtful`: an earlier attempt at the same may have landed."""
@@ -174,6 +175,7 @@ _REFUSALS = frozenset(
     }
 )
 _LOG = "The server's log says more."
+_SAID_BY_ETCD = "etcdserver: "
 _MAYBE_TLS = (
     "Is this etcd's client port? If it speaks TLS, add tls=true to the URL; if it wants client "
     "certificates, name them in ETCDCTL_CERT and ETCDCTL_KEY."
@@ -198,14 +200,16 @@ def judged(error: grpc.RpcError, endpoint: str, timeout_s: float, *, heard: bool
         return _doubtful(Next.GIVE_UP, cause, _LOG, StoreRefused)
     cause = f"etcd at {endpoint} did not answer: {code.name.lower()} ({_short(text)})"
     cure = "Is a majority of its members up?" if heard else _MAYBE_TLS
-    return _doubtful(Next.ELSEWHERE, cause, cure, StoreUnavailable)
+    found = _doubtful(Next.ELSEWHERE, cause, cure, StoreUnavailable)
+    return found._replace(broken=_SAID_BY_ETCD not in text)
 
 
 def late(endpoint: str, timeout_s: float, *, heard: bool = True) -> Trouble:
     """There was no answer in time: what was asked may have landed, or may yet."""
     cause = f"etcd at {endpoint} did not answer within {timeout_s:g} s"
     cure = "`coord doctor` shows its health and round trips." if heard else _MAYBE_TLS
-    return _doubtful(Next.ELSEWHERE, cause, cure, StoreUnavailable)._replace(timed_out=True)
+    found = _doubtful(Next.ELSEWHERE, cause, cure, StoreUnavailable)
+    return found._replace(timed_out=True, broken=True)
 
 
 def unproven(endpoint: str, timeout_s: float) -> StoreUnavailable:

@@ -28,7 +28,7 @@ from etcd3.etcdrpc import kv_pb2
 
 from coord.errors import CoordError
 from coord_etcd.connection import Connection, Stream
-from coord_etcd.failures import Next, judged
+from coord_etcd.failures import judged
 from coord_etcd.keys import Keys
 from coord_etcd.lane import Lane
 from coord_etcd.picture import Event
@@ -162,7 +162,7 @@ class Feed:
             self._start_over()
             stream, connection = self._stream, self._connection
         if stream is not None and connection is not None:
-            self._lane.failed(connection, silent=True)
+            self._lane.failed(connection, broken=True)
             stream.cancel()
 
     def _start_over(self) -> None:
@@ -191,16 +191,16 @@ class Feed:
             token = self._lane.passport.token(connection, self.timeout_s)
             stream = self._opened(connection, token, stopping)
         except grpc.RpcError as error:
-            self._lane.failed(connection, silent=_timed_out(error))
+            self._lane.failed(connection, broken=_broken(error))
             return False
         try:
             for answer in stream:
                 heard = self._heard(answer, connection, token)
                 if not heard:
                     break
-        except grpc.RpcError:
+        except grpc.RpcError as error:
             if not stopping.is_set():
-                self._lane.failed(connection, silent=False)
+                self._lane.failed(connection, broken=_broken(error))
         finally:
             stream.cancel()
             connection.forget(stream)
@@ -277,9 +277,8 @@ def _event(event: Message) -> Event:
     return Event(event.kv.mod_revision, event.kv, event.type == _DELETE)
 
 
-def _timed_out(error: grpc.RpcError) -> bool:
-    trouble = judged(error, "", 0.0, heard=True)
-    return trouble.next is Next.ELSEWHERE and trouble.timed_out
+def _broken(error: grpc.RpcError) -> bool:
+    return judged(error, "", 0.0, heard=True).broken
 
 
 def _report() -> None:

@@ -10,7 +10,8 @@ one for everything else, so that no large answer delays a heartbeat. Rules and t
   and its error says `UNKNOWN` from then on, whatever the last attempt said.
 - After a timeout the connection is replaced even where there is no other endpoint: the other end
   may have gone without a word, and would be waited for again and again
-  (`test_a_connection_that_went_silent_is_replaced`).
+  (`test_a_connection_that_went_silent_is_replaced`). So it is after a break: what is sent next
+  may else go into the broken socket (`test_an_opening_that_fails_leaves_no_lease`).
 - Endpoints are begun with at random, so that a fleet spreads over the cluster.
 """
 
@@ -97,16 +98,16 @@ class Lane:
         finally:
             connection.leave()
 
-    def failed(self, connection: Connection, *, silent: bool) -> None:
-        """Use another endpoint from now on; `silent`: and this connection never again."""
+    def failed(self, connection: Connection, *, broken: bool) -> None:
+        """Use another endpoint from now on; `broken`: and this connection never again."""
         with self._lock:
             place = self._turn % len(self._targets)
             if self._connections.get(place) is not connection:
                 return  # somebody else has seen it before
             self._turn += 1
-            if silent:
+            if broken:
                 del self._connections[place]
-        if silent:
+        if broken:
             connection.retire()
 
     def check_usable(self) -> None:
@@ -209,7 +210,7 @@ class Lane:
         """Whether what failed so may have landed; raises if there is no time to ask again."""
         trouble = judged(error, connection.endpoint, deadline.timeout_s, heard=connection.heard)
         if trouble.timed_out:
-            self.failed(connection, silent=True)
+            self.failed(connection, broken=True)
             raise trouble.error(doubtful=True) from error
         return not trouble.unsent
 
@@ -232,7 +233,7 @@ class Attempts:
         timeout_s = self._deadline.timeout_s
         trouble = judged(error, connection.endpoint, timeout_s, heard=connection.heard)
         if trouble.next in {Next.ELSEWHERE, Next.LATER}:
-            self._lane.failed(connection, silent=trouble.timed_out)
+            self._lane.failed(connection, broken=trouble.broken)
         self._doubtful |= not trouble.unsent
         self._failures += 1
         if not self._again(trouble):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -19,6 +20,9 @@ from coord_etcd.keys import CLAIM, MEMBER, ROLE, Keys
 from coord_etcd.records import UNREADABLE, ClaimRow, KeyValue, claim_row, live_member, unclean
 
 __all__ = ["Event", "Picture"]
+
+
+_key_of = lru_cache(maxsize=1 << 16)(key_of)
 
 
 class Event(NamedTuple):
@@ -116,7 +120,7 @@ class Picture:
 
     def _put(self, kind: bytes, rest: str, kv: KeyValue) -> bool:
         if kind == CLAIM:
-            key = key_of(rest)
+            key = _key_of(rest)
             if key is None:
                 return False
             self._rows[key] = claim_row(kv)
@@ -132,7 +136,7 @@ class Picture:
 
     def _drop(self, kind: bytes, rest: str) -> bool:
         if kind == CLAIM:
-            key = key_of(rest)
+            key = _key_of(rest)
             if key is None or self._rows.pop(key, None) is None:
                 return False
             self._claims.pop(key, None)

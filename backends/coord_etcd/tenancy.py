@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from coord.errors import StoreUnavailable
-from coord.model import ClaimKey
+from coord.model import ClaimKey, Note
 from coord.spi import Claimed, ClaimRequest, Held, Tenure
 from coord_etcd import wire
 from coord_etcd.claims import Written, current, write
@@ -40,6 +40,7 @@ class Tenancy:
         self._session = session
         self._seen = seen
         self._member = keys.member(name)
+        self._written: tuple[Note | None, bytes] = (None, b"")
         self._alive = wire.on_lease(self._member, lease_of(session))
 
     # ----------------------------------------------------------------------------------- taking
@@ -112,12 +113,12 @@ class Tenancy:
         return self._taking(request, row.mod_revision, row.owner)
 
     def _taking(self, request: ClaimRequest, revision: int, owner: str) -> Change:
-        return Change(
-            self._keys.claim(request.key),
-            revision,
-            claim_value(self._session, 0, request.note),
-            gone=self._keys.beacon(owner) if owner else b"",
-        )
+        note, value = self._written
+        if request.note is not note:  # most claims of a batch bear the same
+            note, value = request.note, claim_value(self._session, 0, request.note)
+            self._written = (note, value)
+        gone = self._keys.beacon(owner) if owner else b""
+        return Change(self._keys.claim(request.key), revision, value, gone)
 
     # ------------------------------------------------------------------------------ letting go
 

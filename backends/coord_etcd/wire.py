@@ -120,30 +120,33 @@ def absent(key: bytes) -> Message:
     return rpc.Compare(result=_EQUAL, target=_CREATE, key=key, create_revision=0)
 
 
-def present(key: bytes) -> Message:
-    """The key exists."""
-    return rpc.Compare(result=_NOT_EQUAL, target=_CREATE, key=key, create_revision=0)
-
-
 def on_lease(key: bytes, lease: int) -> Message:
     """The key exists and hangs on this lease."""
     return rpc.Compare(result=_EQUAL, target=_LEASE, key=key, lease=lease)
 
 
-def nested(change: Change) -> Message:
-    """A change as an operation of a larger transaction: it is made, or not, by itself."""
+def add(transaction: Message, change: Change) -> None:
+    """Let a transaction make a change, or not, by itself.
+
+    Built in place: a message that is handed to another's constructor is copied, which takes four
+    times as long (8 us a key instead of 2).
+    """
     key, revision, value, gone, alive, owned = change
-    conditions = [rpc.Compare(result=_EQUAL, target=_MOD, key=key, mod_revision=revision)]
+    nested = transaction.success.add().request_txn
+    compare = nested.compare.add
+    compare(target=_MOD, key=key, mod_revision=revision)
     if gone:
-        conditions.append(absent(gone))
+        compare(target=_CREATE, key=gone, create_revision=0)
     if alive:
-        conditions.append(present(alive))
+        compare(result=_NOT_EQUAL, target=_CREATE, key=alive, create_revision=0)
     if owned is not None:
         above, below = owned
-        conditions.append(rpc.Compare(result=_GREATER, target=_VALUE, key=key, value=above))
-        conditions.append(rpc.Compare(result=_LESS, target=_VALUE, key=key, value=below))
+        compare(result=_GREATER, target=_VALUE, key=key, value=above)
+        compare(result=_LESS, target=_VALUE, key=key, value=below)
+    operation = nested.success.add()
     if value is None:
-        write = rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=key))
+        operation.request_delete_range.key = key
     else:
-        write = rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=value))
-    return rpc.RequestOp(request_txn=rpc.TxnRequest(compare=conditions, success=[write]))
+        put_request = operation.request_put
+        put_request.key = key
+        put_request.value = value

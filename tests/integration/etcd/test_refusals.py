@@ -213,8 +213,8 @@ def test_an_opening_that_fails_leaves_no_lease(
                 store.open_session(group, record(), 60)
             assert raised.value.certainty is Certainty.UNKNOWN
             assert trigger.fired
-            proxy.heal()
             assert wait_until(lambda: etcd.leases() <= before, within_s=5.0), request
+            proxy.heal()
     assert etcd.keys(f"/coord/{group}/m/") == []
 
 
