@@ -123,7 +123,8 @@ def _tokens(row: Row) -> Text:
     first, last = row.tokens[0], row.tokens[-1]
     if len(row.tokens) == 1:
         return Text(f"token {first}", _QUIET)
-    return Text(f"{len(row.tokens)} seats, tokens {first} … {last}", _QUIET)
+    tokens = f"tokens {first} … {last}" if first != last else f"token {first}"  # of one write
+    return Text(f"{len(row.tokens)} seats, {tokens}", _QUIET)
 
 
 def _count(number: int, noun: str) -> str:

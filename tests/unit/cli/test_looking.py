@@ -13,9 +13,11 @@ from rich.console import Console
 from coord.cli.changes import Change
 from coord.cli.displays import Display, Frame, JsonLines, Look, PlainLines
 from coord.cli.reading import read
+from coord.cli.render import _tokens
+from coord.cli.summary import Row
 from coord.cli.watch import looks
 from coord.errors import Certainty, StoreUnavailable
-from coord.model import Shape
+from coord.model import ClaimKey, Shape
 from coord.spi import OpenedStore
 from tests.unit.cli.commands import Group, answer, run
 
@@ -243,3 +245,12 @@ def test_watch_says_once_that_the_store_is_silent_and_goes_on(group: Group, fail
             break
         group.join(f"m{len(group.view().members)}")  # wakes it
     assert seen[:2] == ["store-silent", "store-answers"]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "says"),
+    [((7,), "token 7"), ((7, 7), "2 seats, token 7"), ((7, 9), "2 seats, tokens 7 … 9")],
+)
+def test_claims_of_one_write_may_share_a_token(tokens: tuple[int, ...], says: str) -> None:
+    keys = tuple(ClaimKey("r", 1, shard, 0) for shard in range(len(tokens)))
+    assert _tokens(Row("one", keys, tokens, "")).plain == says
