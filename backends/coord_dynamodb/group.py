@@ -40,8 +40,8 @@ class Group(NamedTuple):
         asked = {"UpdateExpression": change, "ExpressionAttributeValues": values}
         return {"Update": {"Key": self.key(sk), **asked, **self._when(when)}}
 
-    def put(self, sk: str, item: Item, *, when: str, values: Values | None = None) -> Action:
-        """Write a whole item, if the one that is there meets the condition."""
+    def put(self, sk: str, item: Item, *, when: str = "", values: Values | None = None) -> Action:
+        """Write a whole item, if what is there meets the condition."""
         asked = {"ExpressionAttributeValues": values} if values else {}
         return {"Put": {"Item": {**self.key(sk), **item}, **asked, **self._when(when)}}
 

@@ -2,18 +2,20 @@
 
 Owns the form of what is stored. Knows no request and no rule. All items of a group have its name as
 partition key; the sort key tells them apart, and its first letter puts in one row what one query
-reads: claims first, which are many and rarely read, then all that is polled.
+reads: claims and members' records first, which are large and rarely read, then all that is polled.
 
 | sort key | attributes | |
 |---|---|---|
 | `c#role#generation#shard#seat` | `own`, `tok`, `note` | no `own`: released |
-| `m#name` | `sid`, `inc`, `rec`, `n`, `k`, `k0`, `lg`, `expires` | no `sid`: its session is over |
+| `d#name` | `sid`, `v`, `inc`, `rec` | the record of a live member |
+| `m#name` | `sid`, `v`, `n`, `k`, `k0`, `lg`, `expires` | no `sid`: its session is over |
 | `n#` | `n` | changes of claims that no session made |
 | `r#role` | `rec`, `ver`, `gen`, `req` | |
 | `s#session` | `nm`, `seq`, `life`, `beat` | gone: the session is dead, for ever |
 
 `n` counts changes of any kind, `k` numbers the transactions that changed claims (`k0`: where it
-began), `lg` tells what the latest of them did (`changes.py`). Attribute names are short because
+began), `lg` tells what the latest of them did (`changes.py`), `v` is the number of the member's
+record, so that nobody reads a record twice. Attribute names are short because
 every byte is read in every poll; none is a reserved word of DynamoDB.
 """
 
@@ -32,6 +34,7 @@ __all__ = [
     "REST",
     "Item",
     "MemberItem",
+    "RecordItem",
     "RoleItem",
     "SessionItem",
     "Stored",
@@ -42,6 +45,8 @@ __all__ = [
     "member_of",
     "member_sk",
     "number",
+    "record_of",
+    "record_sk",
     "role_of",
     "role_sk",
     "seed",
@@ -58,7 +63,7 @@ POLLED_FROM = "m"
 POLLED_TO = "s"
 """What a watch polls: sort keys from `m` up to the sessions, which begin with `s#`."""
 
-_CLAIM, _MEMBER, _ROLE, _SESSION = "c#", "m#", "r#", "s#"
+_CLAIM, _RECORD, _MEMBER, _ROLE, _SESSION = "c#", "d#", "m#", "r#", "s#"
 _GENERATION_BITS = 40
 _COUNTER_MOST = (1 << _GENERATION_BITS) - (1 << 32)  # leaves room for four billion tenures
 _EPOCH_S = 1_577_836_800  # 2020-01-01
@@ -78,12 +83,20 @@ class MemberItem(NamedTuple):
 
     name: str
     session: str | None
-    incarnation: str
-    record: str
+    version: int
     changes: int
     claims: int
     claims_from: int
     log: str
+
+
+class RecordItem(NamedTuple):
+    """What a live member says of itself, as text; `version` is that of its item."""
+
+    session: str
+    version: int
+    incarnation: str
+    record: str
 
 
 class RoleItem(NamedTuple):
@@ -126,6 +139,11 @@ def member_sk(name: str) -> str:
     return _MEMBER + name
 
 
+def record_sk(name: str) -> str:
+    """Where a live member's record is."""
+    return _RECORD + name
+
+
 def role_sk(name: str) -> str:
     """Where a role's record is."""
     return _ROLE + name
@@ -152,13 +170,19 @@ def member_of(item: Item) -> MemberItem | None:
     return MemberItem(
         name=sk.removeprefix(_MEMBER),
         session=_s(item, "sid") or None,
-        incarnation=_s(item, "inc"),
-        record=_s(item, "rec"),
+        version=_n(item, "v"),
         changes=_n(item, "n"),
         claims=_n(item, "k"),
         claims_from=_n(item, "k0"),
         log=_s(item, "lg"),
     )
+
+
+def record_of(item: Item) -> RecordItem | None:
+    """The member's record that an item holds, or None."""
+    if not _s(item, "sk").startswith(_RECORD):
+        return None
+    return RecordItem(_s(item, "sid"), _n(item, "v"), _s(item, "inc"), _s(item, "rec"))
 
 
 def role_of(item: Item) -> RoleItem | None:

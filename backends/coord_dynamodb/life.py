@@ -26,7 +26,6 @@ from coord.errors import (
     StoreConflict,
     StoreError,
     StoreUnavailable,
-    UsageError,
 )
 from coord.model import MemberRecord, RoleRecord
 from coord.spi import Observed, Tenure
@@ -34,12 +33,15 @@ from coord_dynamodb.failures import Cancelled, ConditionFailed
 from coord_dynamodb.group import Action, Group
 from coord_dynamodb.items import (
     REST,
+    Item,
     MemberItem,
     claim_sk,
     expires,
     member_of,
     member_sk,
     number,
+    record_of,
+    record_sk,
     role_of,
     role_sk,
     seed,
@@ -77,7 +79,8 @@ def begin(group: Group, record: MemberRecord, ttl_s: float, deadline: Deadline) 
         former = _former(group, sitting, record, deadline)
         last = sitting.claims if sitting is not None else seed()
         actions = [
-            _named(group, sitting, record, session, last),
+            _named(group, sitting, record.name, session, last),
+            group.put(record_sk(record.name), _told(session, 0, record)),
             group.put(
                 session_sk(session),
                 {"nm": text(record.name), "seq": number(0), "life": number(ttl_s)},
@@ -100,7 +103,8 @@ def _former(
     """The session whose place is taken, if its item may still be there."""
     if sitting is None or sitting.session is None:
         return None
-    ours = sitting.incarnation == record.incarnation
+    known = record_of(group.read(record_sk(record.name), deadline))
+    ours = known is not None and known.incarnation == record.incarnation
     if not ours and group.read(session_sk(sitting.session), deadline):
         raise DuplicateMember(
             f"member {record.name!r} is live in group {group.name!r} with another incarnation",
@@ -110,26 +114,33 @@ def _former(
     return sitting.session
 
 
-def _named(
-    group: Group, sitting: MemberItem | None, record: MemberRecord, session: str, last: int
-) -> Action:
+def _named(group: Group, sitting: MemberItem | None, name: str, session: str, last: int) -> Action:
     """The member's item names this session from now on."""
-    sk = member_sk(record.name)
-    told = {
+    if sitting is None:
+        item = {"sid": text(session), "v": number(0)}
+        counters = {"n": number(last), "k": number(last), "k0": number(last)}
+        return group.put(member_sk(name), {**item, **counters}, when="attribute_not_exists(pk)")
+    return group.update(
+        member_sk(name),
+        "SET sid = :sid, v = :v, n = n + :one REMOVE lg, expires",
+        when="n = :n",
+        values={
+            ":sid": text(session),
+            ":v": number(0),
+            ":one": _ONE,
+            ":n": number(sitting.changes),
+        },
+    )
+
+
+def _told(session: str, version: int, record: MemberRecord) -> Item:
+    """What the member says of itself, as it is stored."""
+    return {
         "sid": text(session),
+        "v": number(version),
         "inc": text(record.incarnation),
         "rec": text(record.to_json()),
     }
-    if sitting is None:
-        counters = {"n": number(last), "k": number(last), "k0": number(last)}
-        return group.put(sk, {**told, **counters}, when="attribute_not_exists(pk)")
-    values = {f":{name}": value for name, value in told.items()}
-    return group.update(
-        sk,
-        "SET sid = :sid, inc = :inc, rec = :rec, n = n + :one REMOVE lg, expires",
-        when="n = :n",
-        values={**values, ":one": _ONE, ":n": number(sitting.changes)},
-    )
 
 
 def renew(group: Group, session: str, seq: int, beacon: bytes, deadline: Deadline) -> None:
@@ -148,37 +159,31 @@ def renew(group: Group, session: str, seq: int, beacon: bytes, deadline: Deadlin
         raise lost(session) from None
 
 
-def update(group: Group, session: str, record: MemberRecord, deadline: Deadline) -> None:
-    """Replace a member's record. Raises SessionLost, and UsageError for another member's."""
-    sk = member_sk(record.name)
-    action = group.update(
-        sk,
-        "SET rec = :rec, n = n + :one",
-        when="sid = :me AND inc = :inc",
-        values={
-            ":rec": text(record.to_json()),
-            ":one": _ONE,
-            ":me": text(session),
-            ":inc": text(record.incarnation),
-        },
+def update(
+    group: Group, session: str, version: int, record: MemberRecord, deadline: Deadline
+) -> None:
+    """Replace a member's record by its next `version`. Raises SessionLost."""
+    told = group.put(record_sk(record.name), _told(session, version, record))
+    counted = group.update(
+        member_sk(record.name),
+        "SET v = :v, n = n + :one",
+        when="sid = :me AND v < :v",
+        values={":v": number(version), ":one": _ONE, ":me": text(session)},
     )
     try:
-        group.write(action, deadline)
-    except ConditionFailed:
-        sitting = _member(group, record.name, deadline)
-        if sitting is not None and sitting.session == session:
-            raise UsageError(
-                f"session {session!r} cannot become another incarnation of {record.name!r}",
-                cure="Keep name and incarnation; open another session for another member.",
-            ) from None
-        raise lost(session) from None
+        group.transact([counted, told], deadline)
+    except Cancelled as answer:
+        found = member_of(answer.item(0)) if answer.item(0) else None
+        if found is None or found.session != session:
+            raise lost(session) from None
+        # else: an answer of ours that got lost
 
 
 def end(group: Group, session: str, name: str, deadline: Deadline) -> None:
     """End a session by its own wish; no error if it is over."""
     try:
         group.transact(
-            [group.delete(session_sk(session)), _vacated(group, session, name)], deadline
+            [group.delete(session_sk(session)), *_vacated(group, session, name)], deadline
         )
     except Cancelled:
         return  # the member's item names another session, or none: this one is over
@@ -195,7 +200,7 @@ def evict(group: Group, observed: Observed, deadline: Deadline) -> bool:
     seen = {":seen": number(observed.seq)}
     gone = group.delete(sk, when="seq = :seen", values=seen)
     try:
-        group.transact([gone, _vacated(group, observed.session, found.member)], deadline)
+        group.transact([gone, *_vacated(group, observed.session, found.member)], deadline)
     except Cancelled as answer:
         if answer.failed(0):
             return not answer.item(0)
@@ -209,14 +214,15 @@ def evict(group: Group, observed: Observed, deadline: Deadline) -> bool:
     return True
 
 
-def _vacated(group: Group, session: str, name: str) -> Action:
-    """The member's item names nobody, and may be deleted some day."""
-    return group.update(
+def _vacated(group: Group, session: str, name: str) -> list[Action]:
+    """The member's item names nobody, and may be deleted some day; its record goes at once."""
+    item = group.update(
         member_sk(name),
         "SET n = n + :one, expires = :day REMOVE sid",
         when="sid = :me",
         values={":one": _ONE, ":day": expires(), ":me": text(session)},
     )
+    return [item, group.delete(record_sk(name))]
 
 
 def depose(group: Group, tenure: Tenure, deadline: Deadline) -> None:

@@ -26,7 +26,7 @@ from coord_dynamodb.link import Deadline
 
 __all__ = ["Listing", "Mark", "listing", "marks", "sessions"]
 
-_SHOWN = "sk, sid, inc, rec, n, k, k0, lg, ver, gen, req, nm, seq, life"
+_SHOWN = "sk, sid, v, n, k, k0, lg, rec, ver, gen, req, nm, seq, life"
 _COUNTED = "sk, n, ver"
 
 Mark = Mapping[str, int]

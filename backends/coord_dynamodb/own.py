@@ -13,7 +13,7 @@ from coord_dynamodb.changes import Change
 
 __all__ = ["OwnChanges"]
 
-_ENTRIES = 5_000
+_ENTRIES = 2_000
 
 
 class OwnChanges:
@@ -40,9 +40,10 @@ class OwnChanges:
         """What the transactions after `known` up to `upto` did; None if we do not know all."""
         with self._lock:
             entries = self._known.get((group, name), {})
-            if any(number not in entries for number in range(known + 1, upto + 1)):
+            wanted = range(known + 1, upto + 1)
+            if len(wanted) > len(entries) or any(number not in entries for number in wanted):
                 return None
-            found = [c for number in range(known + 1, upto + 1) for c in entries[number]]
+            found = [change for number in wanted for change in entries[number]]
             for number in [number for number in entries if number < upto]:
                 del entries[number]
             return found

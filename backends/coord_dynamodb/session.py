@@ -51,6 +51,7 @@ class DynamoDBSession:
         self._dead_owner = dead_owner
         self._lock = threading.Lock()
         self._seq = 0
+        self._version = 0
         self._wrote_at_s: float | None = None
         self._over = False
 
@@ -118,7 +119,8 @@ class DynamoDBSession:
                 cure="Keep name and incarnation; open another session for another member.",
             )
         with self._writing() as deadline:
-            life.update(self._pen.group, self.id, record, deadline)
+            self._version += 1
+            life.update(self._pen.group, self.id, self._version, record, deadline)
             self._record = record
 
     def close(self) -> None:

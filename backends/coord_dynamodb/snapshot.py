@@ -30,7 +30,15 @@ from coord.errors import Certainty, StoreUnavailable
 from coord.model import Claim, ClaimKey, LiveMember, View
 from coord_dynamodb.changes import Change, changes_in, newer
 from coord_dynamodb.group import Group
-from coord_dynamodb.items import MemberItem, Stored, claim_of, text
+from coord_dynamodb.items import (
+    MemberItem,
+    RecordItem,
+    Stored,
+    claim_of,
+    record_of,
+    record_sk,
+    text,
+)
 from coord_dynamodb.link import Deadline
 from coord_dynamodb.listing import Listing, Mark, listing
 from coord_dynamodb.own import OwnChanges
@@ -53,6 +61,8 @@ class _Known:
     dead: set[str] = field(default_factory=set)  # owners of claims that are known to be dead
     unknown: set[str] = field(default_factory=set)  # owners that no listing has shown yet
     touched: set[ClaimKey] | None = None  # what differs from the view; None: perhaps all
+    records: dict[str, RecordItem] = field(default_factory=dict)  # by member
+    whole: bool = False  # whether the view lacks nobody who was beginning while it was read
 
 
 class Snapshots:
@@ -132,12 +142,14 @@ class _Reading:
         lived = set(known.live)
         now = self._listed(lived)
         for _ in range(_LISTINGS):
-            if not known.unknown and now.whole:
+            known.whole = now.whole and self._recorded(now)
+            if known.whole and not known.unknown:
                 break
             lived |= now.sessions.keys()
             now = self._listed(lived)
         live = frozenset(now.sessions)
-        if now.mark == known.mark and live == known.live and known.touched == set():
+        same = now.mark == known.mark and live == known.live
+        if same and known.whole and known.touched == set():
             known.view = _beaten(known.view, now)
             return
         known.view = self._shown(now, live)
@@ -150,6 +162,22 @@ class _Reading:
         known.dead |= (lived | known.unknown) - now.sessions.keys()
         known.unknown = self._take_in(now) - known.dead - now.sessions.keys()
         return now
+
+    def _recorded(self, now: Listing) -> bool:
+        """Read the members' records that are new; whether all are there. One may be newer than
+        the listing, which the next listing then tells once more.
+        """
+        known = self._known.records
+        live = {session.member: session.session for session in now.sessions.values()}
+        missing = [name for name in live if not _fits(known.get(name), now.members[name])]
+        items = self._group.read_all([record_sk(name) for name in missing], self._deadline)
+        for name in missing:
+            record = record_of(items.get(record_sk(name), {}))
+            if record is not None:
+                known[name] = record
+        for name in known.keys() - live.keys():
+            del known[name]
+        return all(_fits(known.get(name), now.members[name]) for name in live)
 
     # -------------------------------------------------------------------------------- claims
 
@@ -214,7 +242,7 @@ class _Reading:
         return View(
             group=old.group,
             revision=max(counted, old.revision + 1),
-            members=MappingProxyType(_members(now, old)),
+            members=MappingProxyType(_members(now, old, known.records)),
             claims=self._claims(now, live) if whole else self._claims_touched(live),
             roles=MappingProxyType(roles),
         )
@@ -256,13 +284,20 @@ def _claim(key: ClaimKey, stored: Stored, live: frozenset[str], dead: set[str]) 
     return Claim(key, stored.token, None, replace(note, clean=False))
 
 
-def _members(now: Listing, old: View) -> dict[str, LiveMember]:
+def _fits(record: RecordItem | None, member: MemberItem) -> bool:
+    """Whether it is the record of the session that has the name, as new as its item says."""
+    return (
+        record is not None and record.session == member.session and record.version >= member.version
+    )
+
+
+def _members(now: Listing, old: View, records: Mapping[str, RecordItem]) -> dict[str, LiveMember]:
     out: dict[str, LiveMember] = {}
     for session in now.sessions.values():
-        member = now.members.get(session.member)
-        if member is None or member.session != session.session:
-            continue
-        record = member_of(member.record, member.name, member.incarnation)
+        told = records.get(session.member)
+        if told is None or told.session != session.session:
+            continue  # it began or ended while we read; the next view tells
+        record = member_of(told.record, session.member, told.incarnation)
         before = old.members.get(session.session)
         shown = LiveMember(
             session=session.session, record=record, ttl_s=session.ttl_s, seq=session.seq
