@@ -37,6 +37,7 @@ WINDOW = 100
 
 _LOOK_S = 0.005
 _GRACE_S = 0.2
+_SILENT_SHARE = 0.9
 _ENDED = (KeeperState.AUTH_FAILED, KeeperState.CLOSED)
 
 
@@ -61,6 +62,8 @@ class Link:
         self.where = target.where
         self._tls = target.tls is not None
         self._pid = os.getpid()
+        self._timeout_s = timeout_s
+        self._asked_s = 0.0  # since when an answer is owed: the first request after the last one
         self._closed = False
         self._started = False
         self._lost = lost
@@ -142,8 +145,7 @@ class Link:
     def ask(self, request: object, deadline: Deadline) -> Any:  # noqa: ANN401  what kazoo decodes
         """Send one request and wait for its answer. kazoo's errors come as they are."""
         self.connect(deadline)
-        began_s = time.monotonic()
-        return self._answer(self.client.submit(request), deadline, began_s)
+        return self._answer(self._submit(request), deadline)
 
     def commit(self, ops: list[Op], deadline: Deadline) -> Results:
         """One transaction. Raises errors of ours, `unknown` where it may have been done."""
@@ -158,28 +160,26 @@ class Link:
         """
         with self._translating():
             self.connect(deadline)
-            began_s = time.monotonic()
             waiting: list[Any] = []
             done = 0
             for ops in batches:
-                waiting.append(self.client.submit(Multi(ops)))
+                waiting.append(self._submit(Multi(ops)))
                 if len(waiting) - done >= WINDOW:
-                    yield self._answer(waiting[done], deadline, began_s)
+                    yield self._answer(waiting[done], deadline)
                     done += 1
             for answer in waiting[done:]:
-                yield self._answer(answer, deadline, began_s)
+                yield self._answer(answer, deadline)
 
     def read(self, ops: list[Op], deadline: Deadline, *, sync: str = "") -> list[Reading]:
         """Read several nodes at one moment; with `sync`, not before all that was acknowledged."""
 
         def once() -> list[Reading]:
             self.connect(deadline)
-            began_s = time.monotonic()
-            synced = self.client.submit(Sync(sync)) if sync else None
-            answer = self.client.submit(MultiRead(ops))
+            synced = self._submit(Sync(sync)) if sync else None
+            answer = self._submit(MultiRead(ops))
             if synced is not None:
-                self._answer(synced, deadline, began_s)
-            found: list[Reading] = self._answer(answer, deadline, began_s)
+                self._answer(synced, deadline)
+            found: list[Reading] = self._answer(answer, deadline)
             return found
 
         with self._translating():
@@ -208,13 +208,24 @@ class Link:
                     raise
             time.sleep(min(_LOOK_S, deadline.left_s()))
 
-    def _answer(self, answer: Any, deadline: Deadline, began_s: float) -> Any:  # noqa: ANN401
+    def _submit(self, request: object) -> Any:  # noqa: ANN401  kazoo's AsyncResult
+        if self.client.wire.heard_s >= self._asked_s:
+            self._asked_s = time.monotonic()
+        return self.client.submit(request)
+
+    def _answer(self, answer: Any, deadline: Deadline) -> Any:  # noqa: ANN401
         try:
             return answer.get(timeout=deadline.left_s())
         except KazooTimeoutError:
-            if self.client.wire.heard_s < began_s:
-                self.client.wire.sever()  # silence since then: try another server
+            self._doubt()
             raise
+
+    def _doubt(self) -> None:
+        """Cut a connection that has said nothing for a whole timeout after it was asked."""
+        silent_s = time.monotonic() - self._asked_s
+        is_silent = self.client.wire.heard_s < self._asked_s
+        if is_silent and silent_s > self._timeout_s * _SILENT_SHARE:
+            self.client.wire.sever()
 
     def _translating(self) -> _Translating:
         return _Translating(self.where)

@@ -154,19 +154,18 @@ class Mirror:
     def _read_claims(self, names: Iterable[str], deadline: Deadline) -> bool:
         """Read claims that are not known; False if one was gone by then."""
         own = {node.name: node for node in self._written.values()}
-        missing = []
+        missing: dict[str, str] = {}
         for name in names:
-            if name not in self._nodes:
-                if name in own:
-                    self._nodes[name] = own[name]
-                else:
-                    missing.append(name)
-        paths = [self._layout.claim(name) for name in missing]
+            if name in own:
+                self._nodes.setdefault(name, own[name])
+            elif name not in self._nodes:
+                missing[self._layout.claim(name)] = name
         complete = True
-        for name, node in zip(missing, self._reader.contents(paths, deadline), strict=True):
+        for path, node in self._reader.contents(list(missing), deadline):
             if node is None:
                 complete = False
             else:
+                name = missing[path]
                 self._nodes[name] = claim_node(name, node)
         return complete
 

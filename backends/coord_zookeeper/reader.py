@@ -6,7 +6,7 @@ contents. Keeps nothing and decides nothing; `mirror` says why this is enough.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from coord.errors import StoreRefused
@@ -87,18 +87,19 @@ class Reader:
             _seqs(found[5]),
         )
 
-    def contents(self, paths: Sequence[str], deadline: Deadline) -> list[Node | None]:
-        """Nodes, None for those that are gone."""
-        out: list[Node | None] = []
+    def contents(
+        self, paths: Sequence[str], deadline: Deadline
+    ) -> Iterator[tuple[str, Node | None]]:
+        """Nodes by path, None for those that are gone; some of them a request."""
         for start in range(0, len(paths), _CHUNK):
-            ops = [data_of(path) for path in paths[start : start + _CHUNK]]
-            found = self._read(ops, deadline)
-            out.extend(one if isinstance(one, Node) else None for one in found)
-        return out
+            chunk = paths[start : start + _CHUNK]
+            found = self._read([data_of(path) for path in chunk], deadline)
+            for path, one in zip(chunk, found, strict=True):
+                yield path, one if isinstance(one, Node) else None
 
     def marked(self, paths: Sequence[str], deadline: Deadline) -> tuple[list[Node | None], Marks]:
-        """Nodes, and the marks after them."""
-        nodes = self.contents(paths[:-_CHUNK], deadline)
+        """Nodes in order, and the marks as they are with the last of them."""
+        nodes = [node for _, node in self.contents(paths[:-_CHUNK], deadline)]
         ops = [*map(data_of, paths[-_CHUNK:]), *self._marks]
         found = self._read(ops, deadline)
         nodes.extend(one if isinstance(one, Node) else None for one in found[:-3])

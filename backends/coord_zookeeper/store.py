@@ -23,7 +23,7 @@ from coord_zookeeper.link import Link
 from coord_zookeeper.opening import make_live
 from coord_zookeeper.probe import findings
 from coord_zookeeper.pulse import Pulse
-from coord_zookeeper.session import BATCH_SIZE, ZooKeeperSession
+from coord_zookeeper.session import ZooKeeperSession, batch_size
 from coord_zookeeper.url import Target, target_of
 from coord_zookeeper.watch import ZooKeeperWatch
 
@@ -32,15 +32,6 @@ __all__ = ["ZooKeeperStore"]
 _OWN_TTL_S = 4.0
 _OWN_TTL_TIMEOUTS = 10
 _MOST_TTL_S = 2**31 / 1000 - 1
-
-GUARANTEES = Guarantees(
-    kind="zookeeper",
-    token_source="number of the claim's transaction (czxid)",  # noqa: S106  a fencing token
-    expiry=Expiry.BOUNDED_LAG,
-    pushes_changes=True,
-    peers_evict=False,
-    batch_size=BATCH_SIZE,
-)
 
 
 class ZooKeeperStore:
@@ -54,6 +45,14 @@ class ZooKeeperStore:
         self._target = target
         self._clock = clock
         self._timeout_s = timeout_s
+        self._guarantees = Guarantees(
+            kind="zookeeper",
+            token_source="number of the claim's transaction (czxid)",  # noqa: S106  fencing token
+            expiry=Expiry.BOUNDED_LAG,
+            pushes_changes=True,
+            peers_evict=False,
+            batch_size=batch_size(timeout_s),
+        )
         self._lock = threading.Lock()
         self._link = self._make_link()
         self._groups: dict[str, Group] = {}
@@ -75,7 +74,7 @@ class ZooKeeperStore:
     @property
     def guarantees(self) -> Guarantees:
         """What this store declares about itself."""
-        return GUARANTEES
+        return self._guarantees
 
     def init(self, group: str) -> list[Probe]:
         """Make the chroot and the group's directories, where they are missing."""

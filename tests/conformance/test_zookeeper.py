@@ -20,7 +20,7 @@ from coord_zookeeper.url import target_of
 
 pytestmark = pytest.mark.xdist_group("zookeeper")
 
-TIMEOUT_S = 1.0
+TIMEOUT_S = 2.0
 
 
 def opened(hosts: str) -> ZooKeeperStore:

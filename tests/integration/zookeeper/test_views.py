@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
+from coord.errors import StoreUnavailable
 from coord.model import Note
 from coord.spi import Claimed, ClaimRequest, Held, Tenure
 from coord.testing import FaultProxy
@@ -78,6 +80,30 @@ def test_what_a_store_wrote_itself_it_does_not_read(
         assert proxy.counters.replies.passed - before < 500 * NAME_BYTES + 2 * QUIET_BYTES
         assert view.claims == other.view(group).claims
         assert view.revision == other.view(group).revision
+        session.close()
+
+
+def test_a_view_that_runs_out_of_time_goes_on_where_it_was(
+    zookeeper_server: ZooKeeperServers, proxy: FaultProxy
+) -> None:
+    """The first view of a large group may take longer than one timeout: it must get there."""
+    group = group_name()
+    with (
+        opened(zookeeper_server.hosts) as writer,
+        opened(proxy.hostport, timeout_s=0.6) as reader,
+    ):
+        role_of(writer, group, shards=SHARDS)
+        session = writer.open_session(group, record_of(), 30.0)
+        taken(session, writer, group)
+        assert not reader.view(group_name()).members
+        proxy.replies.set(latency_s=0.15)  # seven requests, of which four fit one timeout
+        failures = 0
+        for _ in range(30):
+            with suppress(StoreUnavailable):
+                assert len(reader.view(group).claims) == SHARDS
+                break
+            failures += 1
+        assert 0 < failures < 30
         session.close()
 
 
