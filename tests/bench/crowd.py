@@ -22,7 +22,7 @@ from tests.bench.cases.wire import requests_so_far
 
 __all__ = ["Cost", "Crowd", "crowd"]
 
-_SETTLE_S = 120.0
+_SETTLE_S = 300.0
 _TICKS_PER_S = 100
 
 
@@ -76,14 +76,16 @@ class Crowd:
 
 
 @contextmanager
-def crowd(url: str, *, members: int, processes: int, shards: int, ttl_s: float) -> Iterator[Crowd]:
+def crowd(
+    url: str, *, members: int, processes: int, shards: int, ttl_s: float, heartbeat_s: float
+) -> Iterator[Crowd]:
     """So many members, spread over so many processes, as long as the block runs."""
     each = members // processes
     started = [
         subprocess.Popen(
             [
                 *(sys.executable, "-m", "tests.bench.cases.crowd"),
-                *(url, f"p{number}", str(each), str(shards), str(ttl_s)),
+                *(url, f"p{number}", str(each), str(shards), str(ttl_s), str(heartbeat_s)),
             ],
             cwd=ROOT,
             stdin=subprocess.PIPE,

@@ -2,6 +2,9 @@
 
 Says "started" when all are live; then each line on stdin, a number of seconds, is answered by the
 CPU that the process took in so long; the end of stdin is the end.
+
+Many members that join at once share one interpreter here, which they would not elsewhere: so their
+ttl may be long, while heartbeats come as often as asked.
 """
 
 import json
@@ -9,7 +12,7 @@ import sys
 import threading
 import time
 
-from coord import Coordinator, Role
+from coord import Coordinator, Role, Timing
 
 
 def hold(fleet: Coordinator, role: Role) -> None:
@@ -18,15 +21,15 @@ def hold(fleet: Coordinator, role: Role) -> None:
             pass
 
 
-def started(url: str, name: str, role: Role, ttl_s: float) -> Coordinator:
-    fleet = Coordinator(url, member=name, ttl_s=ttl_s).start()
+def started(url: str, name: str, role: Role, timing: Timing) -> Coordinator:
+    fleet = Coordinator(url, member=name, timing=timing).start()
     threading.Thread(target=hold, args=(fleet, role), daemon=True).start()
     return fleet
 
 
-def main(url: str, name: str, members: int, shards: int, ttl_s: float) -> None:
+def main(url: str, name: str, members: int, shards: int, timing: Timing) -> None:
     role = Role("bench", shards=shards)
-    fleets = [started(url, f"{name}-{number}", role, ttl_s) for number in range(members)]
+    fleets = [started(url, f"{name}-{number}", role, timing) for number in range(members)]
     sys.stdout.write("started\n")
     sys.stdout.flush()
     for line in sys.stdin:
@@ -41,4 +44,11 @@ def main(url: str, name: str, members: int, shards: int, ttl_s: float) -> None:
         fleet.close()
 
 
-main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5]))
+TTL_S, HEARTBEAT_S = float(sys.argv[5]), float(sys.argv[6])
+main(
+    sys.argv[1],
+    sys.argv[2],
+    int(sys.argv[3]),
+    int(sys.argv[4]),
+    Timing.of(TTL_S, heartbeat_s=HEARTBEAT_S),
+)

@@ -10,6 +10,7 @@ from coord.runtime import HeldTerms, Hooks
 from tests.bench.cases.wire import requests_so_far
 
 TTL_S = 3
+PATIENCE_S = 240
 
 
 class Counter(Hooks):
@@ -52,7 +53,7 @@ def main(url: str, shards: int, seconds: float) -> None:
 
         thread = threading.Thread(target=loop)
         thread.start()
-        assert held.wait(60), "the shards were not claimed"
+        assert held.wait(PATIENCE_S), "the shards were not claimed"
         time.sleep(2 * TTL_S)
         sys.stdout.write(json.dumps(measured(url, counter, seconds)))
         fleet.stop()
