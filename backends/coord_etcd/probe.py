@@ -116,7 +116,8 @@ def _cluster(lane: Lane, up: Sequence[Message], deadline: Deadline) -> Probe:
     named = {member.ID: member.name for member in members}
     leaders = {status.leader for status in up}
     clusters = {status.header.cluster_id for status in up}
-    value = f"{len(members)} members, led by {' or '.join(named.get(i, '?') for i in leaders)}"
+    count = "1 member" if len(members) == 1 else f"{len(members)} members"
+    value = f"{count}, led by {' or '.join(named.get(i, '?') for i in leaders)}"
     if len(clusters) > 1:
         cure = "Name members of one cluster only in the URL."
         return Probe(name="cluster", ok=False, value="endpoints of different clusters", cure=cure)
