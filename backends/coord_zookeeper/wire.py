@@ -13,7 +13,7 @@ Owns everything that touches kazoo's inside. Knows no group. What it changes, an
   is tried; kazoo alone would wait for two thirds of the ttl.
 - Connecting, TLS and the greeting are bounded by the store's timeout, not by the session's.
 - kazoo logs passwords at DEBUG: it gets a logger that keeps the last complaint and prints nothing.
-- Reads are buffered: 20,000 answers a second instead of 7,000.
+- Reads are buffered: 11,000 answers a second of CPU instead of 7,000.
 """
 
 from __future__ import annotations

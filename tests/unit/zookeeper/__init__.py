@@ -1,0 +1,1 @@
+"""Parts of the ZooKeeper store that need no server."""
