@@ -19,10 +19,15 @@ from typing import Any, NamedTuple
 from coord.model import ClaimKey
 from coord_dynamodb.items import Stored
 
-__all__ = ["LOG_BYTES", "Change", "Log", "changes_in", "newer"]
+__all__ = ["LOG_BYTES", "Change", "Log", "changes_in", "log_of", "newer"]
 
 LOG_BYTES = 4096
-"""What a log may weigh: every poll reads it while it is there, and every transaction writes it."""
+"""What a log may weigh: every poll reads it while it is there, and every transaction writes it.
+
+The latest transaction is always in it, whatever it weighs. Else a reader that sees its counter
+might neither learn nor read what it did: Amazon shows the items of a transaction one by one to a
+query, and those of claims may come last (`snapshot.py`).
+"""
 
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError)
 
@@ -41,10 +46,10 @@ class Log(NamedTuple):
     entries: tuple[str, ...] = ()
 
     def with_entry(self, number: int, changes: Sequence[Change]) -> Log:
-        """The log after transaction `number`, as long as it may be; what is too old is left out."""
+        """The log after transaction `number`; what is too old is left out, if it is too long."""
         entries = [*self.entries, _entry(number, changes)]
         since = self.since
-        while entries and sum(map(len, entries)) + len(entries) > LOG_BYTES:
+        while len(entries) > 1 and sum(map(len, entries)) + len(entries) > LOG_BYTES:
             since = int(json.loads(entries.pop(0))[0])
         return Log(since, tuple(entries))
 
@@ -65,6 +70,17 @@ def changes_in(log: str, *, known: int, upto: int) -> list[Change] | None:
         return [change for entry in entries for row in entry[1] for change in _changes(row)]
     except _UNREADABLE:
         return None
+
+
+def log_of(stored: str, *, upto: int) -> Log:
+    """A stored log, to go on with; an empty one if it does not tell what was done up to `upto`."""
+    try:
+        raw = json.loads(stored)
+        if raw["e"][-1][0] == upto:
+            return Log(int(raw["s"]), tuple(_text(entry) for entry in raw["e"]))
+    except _UNREADABLE:
+        pass
+    return Log(upto)
 
 
 def newer(found: Stored, known: Stored | None) -> bool:
@@ -88,7 +104,11 @@ def _entry(number: int, changes: Iterable[Change]) -> str:
     for place, keys in rows.items():
         base = tokens[keys[0]]
         out.append([*place, base, [[key.shard, key.seat, tokens[key] - base] for key in keys]])
-    return json.dumps([number, out], separators=(",", ":"))
+    return _text([number, out])
+
+
+def _text(entry: object) -> str:
+    return json.dumps(entry, separators=(",", ":"))
 
 
 def _changes(row: Sequence[Any]) -> Iterable[Change]:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from coord.codec import note_text
-from coord.errors import Certainty, StoreUnavailable
+from coord.errors import Certainty, StoreRefused, StoreUnavailable
 from coord.model import ClaimKey
 from coord.spi import Claimed, ClaimRequest, Held, Tenure
 from coord_dynamodb.changes import Change
@@ -81,7 +81,7 @@ class Taking:
                 asks = [*self._attempt(now), *later]
             except TooMany as error:
                 self._limit.lower(error.limit)
-            except StoreUnavailable as error:
+            except (StoreUnavailable, StoreRefused) as error:
                 won = any(isinstance(answer, Claimed) for answer in self._answers.values())
                 if error.certainty is not Certainty.NOT_APPLIED or not won:
                     raise
@@ -200,7 +200,7 @@ def let_go(
             left = [t for n, t in enumerate(now, start=1) if not answer.failed(n)] + later
         except TooMany as error:
             limit.lower(error.limit)
-        except StoreUnavailable as error:
+        except (StoreUnavailable, StoreRefused) as error:
             raise _partly(error) if applied else error from None
 
 
@@ -215,6 +215,6 @@ def _leave(pen: Pen, tenure: Tenure, *, keep: bool) -> Action:
     return pen.group.update(sk, change, when="own = :me AND tok = :t", values=values)
 
 
-def _partly(error: StoreUnavailable) -> StoreUnavailable:
+def _partly(error: StoreUnavailable | StoreRefused) -> StoreUnavailable | StoreRefused:
     """Some of it is done: nobody may hear that nothing is."""
-    return StoreUnavailable(error.cause, cure=error.cure, certainty=Certainty.UNKNOWN)
+    return type(error)(error.cause, cure=error.cure, certainty=Certainty.UNKNOWN)

@@ -8,13 +8,14 @@ reads: claims and members' records first, which are large and rarely read, then 
 |---|---|---|
 | `c#role#generation#shard#seat` | `own`, `tok`, `note` | no `own`: released |
 | `d#name` | `sid`, `v`, `inc`, `rec` | the record of a live member |
-| `m#name` | `sid`, `v`, `n`, `k`, `k0`, `lg`, `expires` | no `sid`: its session is over |
+| `m#name` | `sid`, `v`, `n`, `k`, `k0`, `lg`, `req`, `expires` | no `sid`: its session is over |
 | `n#` | `n` | changes of claims that no session made |
 | `r#role` | `rec`, `ver`, `gen`, `req` | |
 | `s#session` | `nm`, `seq`, `life`, `beat` | gone: the session is dead, for ever |
 
 `n` counts changes of any kind, `k` numbers the transactions that changed claims (`k0`: where it
-began), `lg` tells what the latest of them did (`changes.py`), `v` is the number of the member's
+began), `lg` tells what the latest of them did (`changes.py`), `req` is the nonce of the last
+request (`pen.py`, `life.py`), `v` is the number of the member's
 record, so that nobody reads a record twice. Attribute names are short because
 every byte is read in every poll; none is a reserved word of DynamoDB.
 """
@@ -88,6 +89,7 @@ class MemberItem(NamedTuple):
     claims: int
     claims_from: int
     log: str
+    request: str
 
 
 class RecordItem(NamedTuple):
@@ -175,6 +177,7 @@ def member_of(item: Item) -> MemberItem | None:
         claims=_n(item, "k"),
         claims_from=_n(item, "k0"),
         log=_s(item, "lg"),
+        request=_s(item, "req"),
     )
 
 

@@ -31,11 +31,6 @@ class OwnChanges:
                 entries.clear()
             entries[number] = changes
 
-    def forget(self, group: str, name: str) -> None:
-        """Something may have been applied that we do not know."""
-        with self._lock:
-            self._known.pop((group, name), None)
-
     def since(self, group: str, name: str, *, known: int, upto: int) -> list[Change] | None:
         """What the transactions after `known` up to `upto` did; None if we do not know all."""
         with self._lock:

@@ -6,23 +6,28 @@ Owns the member's item as the head of each transaction. Knows no claim's conditi
   sends has an effect once it has ended, however late it lands
   (`test_a_late_claim_of_a_dead_session_lands_nowhere`), though the session's own item, which
   heartbeats write all the time, is not touched.
-- Transactions are numbered, and each is conditional on a smaller number being stored. So one that
-  was held on its way cannot land after a later one of the same session, and the number is the nonce
-  that tells an applied transaction from a refused one: stored by this session, it can only be ours
-  (`test_a_claim_whose_answer_was_lost_is_recognised_as_ours`).
-- What became of a transaction may stay unknown. Then its number is used up, and the log begins anew
-  after it: readers who do not know that number read all claims.
+- Transactions are numbered, and each is conditional on the number before its own. So of two that
+  follow the same one at most one is ever applied, and one that was held on its way cannot land
+  after a later one (`test_a_late_claim_is_overtaken_by_any_later_transaction`).
+- Each carries a random nonce. A refused head shows the stored one, which tells whether this very
+  transaction is what was applied (`test_a_claim_whose_answer_was_lost_is_recognised_as_ours`). The
+  number cannot tell that: two transactions may have borne it
+  (`test_a_claim_that_was_applied_though_its_repetition_was_refused_is_not_taken_for_another`).
+- What became of a transaction may stay unknown. Nothing rests on guessing it: if it was applied,
+  the head of the next one is refused and shows number and log as they are stored. They are taken
+  over, and the next one is sent again after them.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 
-from coord.errors import Certainty, SessionLost, StoreUnavailable
-from coord_dynamodb.changes import Change, Log
+from coord.errors import SessionLost
+from coord_dynamodb.changes import Change, Log, log_of
 from coord_dynamodb.failures import Cancelled
 from coord_dynamodb.group import Action, Group
-from coord_dynamodb.items import member_of, member_sk, number, text
+from coord_dynamodb.items import MemberItem, member_of, member_sk, number, text
 from coord_dynamodb.link import Deadline
 from coord_dynamodb.own import OwnChanges
 
@@ -56,23 +61,26 @@ class Pen:
 
         Raises Cancelled (the head is action 0), TooMany, SessionLost, and what `Link.call` does.
         """
-        this = self._last + 1
+        while not self._written(actions, changes, deadline):
+            pass  # an earlier one turned out to have been applied: it is taken in now
+
+    def _written(
+        self, actions: Sequence[Action], changes: Sequence[Change], deadline: Deadline
+    ) -> bool:
+        this, nonce = self._last + 1, secrets.token_hex(8)
         log = self._log.with_entry(this, changes)
         try:
-            self.group.transact([self._head(this, log), *actions], deadline)
+            self.group.transact([self._head(log, nonce), *actions], deadline)
         except Cancelled as answer:
             if not answer.failed(0):
-                if answer.doubtful:  # the first try may still be on its way
-                    self._forget(this)
                 raise
-            if not self._is_ours(answer, this):
-                raise lost(self.session) from None
-        except StoreUnavailable as error:
-            if error.certainty is not Certainty.NOT_APPLIED:
-                self._forget(this)
-            raise
+            stored = self._sitting(answer)
+            if stored.request != nonce:
+                self._last, self._log = stored.claims, log_of(stored.log, upto=stored.claims)
+                return False
         self._last, self._log = this, log
         self._own.note(self.group.name, self.name, this, changes)
+        return True
 
     def shorten(self, deadline: Deadline) -> None:
         """Take the log away once it is of no use: every poll of every member reads it."""
@@ -87,24 +95,23 @@ class Pen:
         self.group.write(action, deadline)
         self._log = Log(self._last)
 
-    def _head(self, this: int, log: Log) -> Action:
+    def _head(self, log: Log, nonce: str) -> Action:
         return self.group.update(
             member_sk(self.name),
-            "SET n = n + :one, k = :k, lg = :log",
-            when="sid = :me AND k < :k",
+            "SET n = n + :one, k = k + :one, lg = :log, req = :nonce",
+            when="sid = :me AND k = :last",
             values={
                 ":one": number(1),
-                ":k": number(this),
+                ":last": number(self._last),
                 ":log": text(log.text()),
+                ":nonce": text(nonce),
                 ":me": text(self.session),
             },
         )
 
-    def _is_ours(self, answer: Cancelled, this: int) -> bool:
+    def _sitting(self, answer: Cancelled) -> MemberItem:
+        """The member's item as a refused head shows it. Raises SessionLost if it is another's."""
         stored = member_of(answer.item(0)) if answer.item(0) else None
-        return stored is not None and (stored.session, stored.claims) == (self.session, this)
-
-    def _forget(self, this: int) -> None:
-        """Nobody knows what became of transaction `this`."""
-        self._last, self._log = this, Log(this)
-        self._own.forget(self.group.name, self.name)
+        if stored is None or stored.session != self.session:
+            raise lost(self.session) from None
+        return stored

@@ -29,6 +29,7 @@ class _Rule:
     status: int
     body: dict[str, Any]
     times: int | None
+    after: int
 
 
 @dataclass
@@ -48,14 +49,18 @@ class Hook:
         code: str,
         *,
         times: int | None = 1,
+        after: int = 0,
         status: int = 400,
         message: str = "said so",
         **more: object,
     ) -> None:
-        """Answer the next requests of an operation with an error; None: all of them."""
+        """Answer the next requests of an operation with an error; None: all of them.
+
+        `after`: let that many pass before.
+        """
         body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message, **more}
         with self._lock:
-            self._rules.append(_Rule(lambda op, _: op == operation, status, body, times))
+            self._rules.append(_Rule(lambda op, _: op == operation, status, body, times, after))
 
     def collide(self, *, times: int, reason: str = "TransactionConflict") -> None:
         """Cancel the next transactions for another that is under way."""
@@ -97,6 +102,9 @@ class Hook:
             self.asked.append((operation, body))
             for rule in self._rules:
                 if rule.times != 0 and rule.match(operation, body):
+                    if rule.after:
+                        rule.after -= 1
+                        continue
                     rule.times = None if rule.times is None else rule.times - 1
                     return rule.status, json.dumps(rule.body).encode()
         return None

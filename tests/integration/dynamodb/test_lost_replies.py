@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import pytest
 
-from coord.errors import Certainty, StoreConflict, StoreUnavailable
+from coord.errors import Certainty, CoordError, StoreConflict, StoreUnavailable
 from coord.model import Note, RoleRecord, Shape
-from coord.spi import Claimed, Observed, Tenure
+from coord.spi import Claimed, Held, Observed, Tenure
 from coord.testing.proxy import FaultProxy
 from tests.integration.dynamodb.conftest import Desk
 from tests.integration.dynamodb.hook import Hook
@@ -110,3 +110,28 @@ def test_a_claim_that_gets_no_answer_at_all_is_unknown_and_then_ours(
     claim = desk.store().view(desk.group).claims[key]
     assert claim.session == session.id, "it was applied"
     assert session.claim(asks) == [Claimed(key, claim.token)]
+
+
+@pytest.mark.parametrize("code", ["ExpiredTokenException", "ValidationException"])
+def test_a_claim_that_was_applied_though_its_repetition_was_refused_is_not_taken_for_another(
+    desk: Desk, hook: Hook, proxy: FaultProxy, code: str
+) -> None:
+    """Else the next claim would find its number stored, and pass for applied without being it."""
+    host, port = hook.endpoint.removeprefix("http://").split(":")
+    proxy.target = (host, int(port))
+    store, other = desk.store(f"http://{proxy.hostport}"), desk.store()
+    first, second = desk.role(other, shards=2)
+    session, rival = desk.member(store), desk.member(other, "b")
+    first_ask, second_ask = desk.asks(other, first, second)
+    trap = proxy.on_request(b"TransactWriteItems", "lose_reply")
+    hook.refuse("TransactWriteItems", code, after=1)
+    with pytest.raises(CoordError):
+        session.claim([first_ask])
+    assert trap.fired == 1
+    [won] = session.claim([second_ask])
+    assert isinstance(won, Claimed)
+    for reader in (store, other, desk.store()):
+        claims = reader.view(desk.group).claims
+        assert claims[first].session == session.id, "it was applied"
+        assert (claims[second].session, claims[second].token) == (session.id, won.token)
+    assert rival.claim([second_ask]) == [Held(second)]

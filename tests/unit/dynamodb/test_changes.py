@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coord.model import ClaimKey
-from coord_dynamodb.changes import LOG_BYTES, Change, Log, changes_in, newer
+from coord_dynamodb.changes import LOG_BYTES, Change, Log, changes_in, log_of, newer
 from coord_dynamodb.items import Stored
 from coord_dynamodb.own import OwnChanges
 
@@ -58,9 +58,19 @@ def test_a_log_stays_small_by_forgetting_its_beginning() -> None:
     assert changes_in(log.text(), known=log.since - 1, upto=399) is None
 
 
-def test_one_transaction_that_is_too_long_for_a_log_leaves_an_empty_one() -> None:
-    log = Log(0).with_entry(1, [_change(0, 5, note="x" * LOG_BYTES)])
-    assert log == Log(1)
+def test_the_latest_transaction_is_in_the_log_however_long_it_is() -> None:
+    long = [_change(0, 5, note="x" * LOG_BYTES)]
+    log = Log(0).with_entry(1, [_change(1, 4)]).with_entry(2, long)
+    assert log.since == 1
+    assert changes_in(log.text(), known=1, upto=2) == long
+    assert log.with_entry(3, [_change(1, 6)]).since == 2, "until another comes"
+
+
+def test_a_stored_log_is_gone_on_with() -> None:
+    log = Log(3).with_entry(4, [_change(0, 5)]).with_entry(5, [_change(1, 6, None)])
+    assert log_of(log.text(), upto=5) == log
+    for stored in ("", "{", log.text()):
+        assert log_of(stored, upto=6) == Log(6), "it does not tell what 6 did"
 
 
 def test_a_transaction_of_98_claims_fits() -> None:
@@ -114,5 +124,3 @@ def test_our_own_memory_answers_only_for_what_it_knows_whole() -> None:
     own.note("g", "a", 10, [_change(10, 10)])
     assert own.since("g", "a", known=8, upto=10) is None, "9 is not known"
     assert own.since("g", "a", known=9, upto=10) == [_change(10, 10)]
-    own.forget("g", "a")
-    assert own.since("g", "a", known=9, upto=10) is None
