@@ -8,6 +8,10 @@ and decodes nothing: whoever reads a view takes what has arrived. Rules and thei
 - If history was compacted away meanwhile, or the store went back in time, it starts from now,
   forgets what it had, and wakes: the next view reads everything
   (`test_a_watch_whose_history_was_compacted_misses_nothing`).
+- So it does where it would go on at a member that lags behind: that stream brings nothing between
+  the member's revision and the one it was opened at, and what arrived before may not have been
+  taken yet. A picture that took the rest for complete stayed wrong for good
+  (`test_a_watch_that_goes_on_at_a_member_behind_misses_nothing`).
 - What arrived says up to where it is complete (`complete_from`, `complete_to`). Revisions of etcd
   are whole: one message bears all changes of a revision.
 - We do not ask etcd how far the stream has come (progress requests): before 3.4.25 and 3.5.8 the
@@ -30,14 +34,14 @@ from coord.errors import CoordError
 from coord_etcd.connection import Connection, Stream
 from coord_etcd.failures import judged
 from coord_etcd.keys import Keys
-from coord_etcd.lane import Lane
+from coord_etcd.lane import Deadline, Lane
 from coord_etcd.picture import Event
 from coord_etcd.wire import Message
 
 __all__ = ["EtcdWatch", "Feed"]
 
 _RETRY_MIN_S = 0.05
-_RETRY_MAX_S = 2.0
+_RETRY_MAX_S = 1.0
 _MOST_EVENTS = 200_000
 _DELETE = kv_pb2.Event.DELETE
 
@@ -62,11 +66,39 @@ class EtcdWatch:
                 _report()
 
     def close(self) -> None:
-        """Stop waking; waits for a wake under way, at most the store's timeout. Idempotent."""
-        self._feed.remove(self)
-        if self._lock.acquire(timeout=self._feed.timeout_s):
-            self._open = False
+        """Stop waking; waits for a wake under way, at most the store's timeout. Idempotent.
+
+        Does nothing in a forked child.
+        """
+        if not self._feed.is_ours:
+            return
+        deadline = Deadline(self._feed.timeout_s)
+        self._open = False
+        if self._lock.acquire(timeout=deadline.left_s):
             self._lock.release()
+        self._feed.remove(self, deadline)
+
+
+class _Run:
+    """One thread's following, from its start to its end, and the stream that it reads now.
+
+    All that a thread may touch is here: one that outlives its feed's patience, in a subscriber's
+    `wake`, finds that it is not the feed's run any more and changes nothing of its successor's
+    (`test_a_subscriber_that_hangs_is_in_no_later_ones_way`).
+    """
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self.stream: Stream | None = None
+        self.connection: Connection | None = None
+        self.start = 0
+        """The revision that the stream was opened at; 0: now."""
+
+    def stop(self) -> None:
+        """Under the feed's lock."""
+        self.stopping.set()
+        if self.stream is not None:
+            self.stream.cancel()
 
 
 class Feed:
@@ -82,63 +114,66 @@ class Feed:
         self._news = threading.Condition()
         self._events: list[Event] = []
         self._watches: list[EtcdWatch] = []
-        self._thread: threading.Thread | None = None
-        self._stream: Stream | None = None
-        self._connection: Connection | None = None
-        self._stopping = threading.Event()
+        self._run: _Run | None = None
+        self._threads: list[threading.Thread] = []
 
     # ------------------------------------------------------------------------------ subscribers
 
     def add(self, wake: Callable[[], None]) -> EtcdWatch:
-        """Subscribe; the first subscription starts the thread."""
+        """Subscribe; the first subscription starts a thread."""
         watch = EtcdWatch(wake, self)
         with self._news:
             self._watches.append(watch)
-            if self._thread is None:
-                self._stopping = threading.Event()
-                self._thread = threading.Thread(
-                    target=self._run, args=[self._stopping], name="coord-etcd-watch", daemon=True
+            if self._run is None:
+                self._run = run = _Run()
+                thread = threading.Thread(
+                    target=self._follow, args=[run], name="coord-etcd-watch", daemon=True
                 )
-                self._thread.start()
+                self._threads = [one for one in self._threads if one.is_alive()] + [thread]
+                thread.start()
         return watch
 
-    def remove(self, watch: EtcdWatch) -> None:
+    def remove(self, watch: EtcdWatch, deadline: Deadline) -> None:
         """Unsubscribe; after the last one the thread ends."""
         with self._news, suppress(ValueError):
             self._watches.remove(watch)
             if self._watches:
                 return
-            self._stop()
-        self._join()
+            self._end()
+        self._join(deadline)
 
-    def close(self) -> None:
+    def close(self, deadline: Deadline) -> None:
         """End all subscriptions. Idempotent."""
         with self._news:
             self._watches.clear()
-            self._stop()
-        self._join()
+            self._end()
+        self._join(deadline)
 
-    def _stop(self) -> None:
-        """Under the lock."""
-        self._stopping.set()
-        if self._stream is not None:
-            self._stream.cancel()
+    def _end(self) -> None:
+        """Under the lock. Whoever subscribes from now on starts another run."""
+        run, self._run = self._run, None
+        if run is not None:
+            run.stop()
+        self._start_over()
 
-    def _join(self) -> None:
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(self.timeout_s)
+    def _join(self, deadline: Deadline) -> None:
         with self._news:
-            if self._thread is thread and self._stopping.is_set():
-                self._thread = None
-                self._start_over()
+            threads = [] if self._run is not None else list(self._threads)
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(deadline.left_s)
 
     # ---------------------------------------------------------------------------------- readers
 
     @property
     def runs(self) -> bool:
         """Whether anything will arrive."""
-        return self._thread is not None and not self._stopping.is_set()
+        return self._run is not None
+
+    @property
+    def is_ours(self) -> bool:
+        """False in a forked child: the thread and the stream are the parent's."""
+        return self._lane.is_ours
 
     def take(self, revision: int) -> tuple[list[Event], int] | None:
         """All changes after `revision` that have arrived, and up to where; None if not all have.
@@ -160,7 +195,8 @@ class Feed:
         """It is behind, or the store went back: start from now, over another connection."""
         with self._news:
             self._start_over()
-            stream, connection = self._stream, self._connection
+            run = self._run
+            stream, connection = (None, None) if run is None else (run.stream, run.connection)
         if stream is not None and connection is not None:
             self._lane.failed(connection, broken=True)
             stream.cancel()
@@ -172,91 +208,100 @@ class Feed:
 
     # ------------------------------------------------------------------------------- the thread
 
-    def _run(self, stopping: threading.Event) -> None:
+    def _follow(self, run: _Run) -> None:
         pause_s = _RETRY_MIN_S
-        while not stopping.is_set():
+        while not run.stopping.is_set():
             heard = False
             try:
                 with self._lane.borrowed() as connection:
-                    heard = self._follow(connection, stopping)
+                    heard = self._read(connection, run)
             except CoordError:
                 return  # the store was closed
             pause_s = _RETRY_MIN_S if heard else min(pause_s * 2, _RETRY_MAX_S)
-            stopping.wait(pause_s * random.uniform(0.5, 1.0))
+            run.stopping.wait(pause_s * random.uniform(0.5, 1.0))
 
-    def _follow(self, connection: Connection, stopping: threading.Event) -> bool:
+    def _read(self, connection: Connection, run: _Run) -> bool:
         """Read one stream to its end; whether anything came."""
         heard = False
         try:
             token = self._lane.passport.token(connection, self.timeout_s)
-            stream = self._opened(connection, token, stopping)
+            stream = self._opened(connection, token, run)
         except grpc.RpcError as error:
             self._lane.failed(connection, broken=_broken(error))
             return False
         try:
             for answer in stream:
-                heard = self._heard(answer, connection, token)
+                heard = self._heard(answer, run, token)
                 if not heard:
                     break
         except grpc.RpcError as error:
-            if not stopping.is_set():
+            if not run.stopping.is_set():
                 self._lane.failed(connection, broken=_broken(error))
         finally:
             stream.cancel()
             connection.forget(stream)
             with self._news:
-                self._stream = self._connection = None
+                run.stream = run.connection = None
         return heard
 
-    def _opened(self, connection: Connection, token: str, stopping: threading.Event) -> Stream:
+    def _opened(self, connection: Connection, token: str, run: _Run) -> Stream:
         with self._news:
             span = self._keys.watched
-            start = self.complete_to + 1 if self.complete_from else 0
+            run.start = self.complete_to + 1 if self.complete_from else 0
             request = rpc.WatchRequest(
                 create_request=rpc.WatchCreateRequest(
-                    key=span.start, range_end=span.end, start_revision=start
+                    key=span.start, range_end=span.end, start_revision=run.start
                 )
             )
             stream = connection.watch([request], token=token)
-            self._stream, self._connection = stream, connection
-            if stopping.is_set():
+            run.stream, run.connection = stream, connection
+            if run.stopping.is_set():
                 stream.cancel()
             return stream
 
-    def _heard(self, answer: Message, connection: Connection, token: str) -> bool:
+    def _heard(self, answer: Message, run: _Run, token: str) -> bool:
         """Take in one message; False if the stream is of no use any more."""
         if answer.canceled:
-            self._canceled(answer, connection, token)
+            self._canceled(answer, run, token)
             return False
         if answer.created:
-            self._begun(answer.header.revision)
-            return True
+            return self._begun(answer.header.revision, run)
         if answer.events:
-            self._arrived([_event(event) for event in answer.events])
+            self._arrived([_event(event) for event in answer.events], run)
         return True
 
-    def _begun(self, revision: int) -> None:
+    def _begun(self, revision: int, run: _Run) -> bool:
+        """Whether what the stream will bring fits what is here; if not, the next begins at now."""
         with self._news:
-            went_back = self.complete_from and revision < self.complete_to
-            resumed = bool(self.complete_from) and not went_back
-            if not resumed:
-                self._start_over()
-                self.complete_from, self.complete_to = revision + 1, revision
-        if not resumed:
-            self._wake()
+            if run is not self._run:
+                return False
+            if run.start:
+                fits = self.complete_from > 0 and revision + 1 >= run.start
+                if not fits:
+                    self._start_over()
+                return fits
+            self._start_over()
+            self.complete_from, self.complete_to = revision + 1, revision
+        self._wake(run)
+        return True
 
-    def _canceled(self, answer: Message, connection: Connection, token: str) -> None:
+    def _canceled(self, answer: Message, run: _Run, token: str) -> None:
         """History is gone, the login has expired, or we may not look: the next try will tell."""
         if answer.compact_revision:
             with self._news:
-                self._start_over()
+                if run is self._run:
+                    self._start_over()
         elif "auth token" in answer.cancel_reason or "permission denied" in answer.cancel_reason:
-            with suppress(grpc.RpcError):
-                self._lane.passport.renew(connection, self.timeout_s, instead_of=token)
+            connection = run.connection
+            if connection is not None:
+                with suppress(grpc.RpcError):
+                    self._lane.passport.renew(connection, self.timeout_s, instead_of=token)
 
-    def _arrived(self, events: Sequence[Event]) -> None:
+    def _arrived(self, events: Sequence[Event], run: _Run) -> None:
         changes = self._keys.changes
         with self._news:
+            if run is not self._run:
+                return
             self._events.extend(events)
             self.complete_to = max(self.complete_to, events[-1].revision)
             if len(self._events) > _MOST_EVENTS:  # nobody reads: they will read everything
@@ -264,11 +309,11 @@ class Feed:
                 self.complete_from = self.complete_to + 1
             self._news.notify_all()
         if any(event.kv.key != changes for event in events):
-            self._wake()
+            self._wake(run)
 
-    def _wake(self) -> None:
+    def _wake(self, run: _Run) -> None:
         with self._news:
-            watches = tuple(self._watches)
+            watches = tuple(self._watches) if run is self._run else ()
         for watch in watches:
             watch.wake()
 

@@ -110,9 +110,14 @@ class Lane:
         if broken:
             connection.retire()
 
+    @property
+    def is_ours(self) -> bool:
+        """False in a forked child: gRPC's threads and locks are the parent's, and hang here."""
+        return self._pid == os.getpid()
+
     def check_usable(self) -> None:
         """Raise `StoreRefused` once closed, `ForkedProcess` in a child."""
-        if self._pid != os.getpid():
+        if not self.is_ours:
             raise ForkedProcess(
                 "this etcd store belongs to the parent process",
                 cure="Open the store after the fork, in the process that uses it.",

@@ -179,11 +179,18 @@ class EtcdStore:
         return findings(self._lane, self._targets, self._keys(group), self._deadline())
 
     def close(self) -> None:
-        """Close connections and stop threads. Sessions are left to expire. Idempotent."""
+        """Close connections and stop threads. Sessions are left to expire. Idempotent.
+
+        Does nothing in a forked child: they are the parent's, and gRPC, whose threads are not
+        there, would wait for ever (`test_a_forked_child_is_refused_and_ends`).
+        """
+        if not self._lane.is_ours:
+            return
         with self._lock:
             feeds = tuple(self._feeds.values())
+        deadline = self._deadline()
         for feed in feeds:
-            feed.close()
+            feed.close(deadline)
         self._lane.close()
         self._pulse_lane.close()
 
