@@ -122,6 +122,9 @@ class _Proxy(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that has given up is no news here."""
+
 
 @contextmanager
 def counting(upstream: str) -> Iterator[str]:

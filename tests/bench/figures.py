@@ -2,7 +2,7 @@
 
 Owns the form of both. Measures nothing itself. A figure is a median of several rounds with its
 spread; where there is a bare client to compare with, both ran in the same round, in turn. A run of
-some sections replaces these and keeps the others, each with the machine and the day of its own.
+some benchmarks replaces their figures and keeps the others.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.architecture.project import ROOT
 
 __all__ = ["Figure", "Figures", "Section"]
 
-SCHEMA = "coord.bench/2"
+SCHEMA = "coord.bench/3"
 _PAGE = ROOT / "docs" / "performance.md"
 _JSON = ROOT / "build" / "bench.json"
 _ORDER = ("One member, on SQLite", "etcd", "ZooKeeper", "DynamoDB")
@@ -54,6 +54,7 @@ class Figure:
     limit: float | None = None
     limit_of_ratio: float | None = None
     remark: str = ""
+    measured: str = ""
 
     @property
     def median(self) -> float:
@@ -108,10 +109,17 @@ class Section:
     ) -> Figure:
         """Keep a figure, and return it for the test to judge."""
         figure = Figure(
-            name, unit, tuple(rounds), tuple(bare), limit, limit_of_ratio, remark.strip()
+            name, unit, tuple(rounds), tuple(bare), limit, limit_of_ratio, remark, _today()
         )
         self.figures.append(figure)
         return figure
+
+    def adopt(self, earlier: Section | None) -> None:
+        """Keep what an earlier run found and this one did not look for."""
+        known = {figure.name for figure in self.figures}
+        figures = earlier.figures if earlier is not None else []
+        self.figures += [figure for figure in figures if figure.name not in known]
+        self.figures.sort(key=lambda figure: figure.name)
 
     def as_json(self) -> dict[str, object]:
         figures = [figure.as_json() for figure in self.figures]
@@ -119,10 +127,11 @@ class Section:
 
     def as_text(self) -> str:
         facts = ", ".join(f"{name} {value}" for name, value in self.facts.items())
+        days = " and ".join(sorted({figure.measured for figure in self.figures}))
         parts = [f"## {self.title}"]
         if self.text:
             parts.append(self.text)
-        parts.append(f"Machine: {facts}.")
+        parts.append(f"Measured {days} with: {facts}.")
         parts.append("\n".join([_HEAD, *(figure.as_row() for figure in self.figures)]))
         remarks = [f"- **{f.name}**: {f.remark}" for f in self.figures if f.remark]
         if remarks:
@@ -146,7 +155,10 @@ class Figures:
     def write(self) -> None:
         """Write the JSON and the page, with what earlier runs found in other sections."""
         sections = _earlier()
-        sections |= {title: one for title, one in self.sections.items() if one.figures}
+        for title, section in self.sections.items():
+            if section.figures:
+                section.adopt(sections.get(title))
+                sections[title] = section
         ordered = sorted(sections.values(), key=_place)
         _JSON.parent.mkdir(exist_ok=True)
         document = {
@@ -188,6 +200,7 @@ def _figure(found: dict[str, Any]) -> Figure:
         found["limit"],
         found["limit_of_ratio"],
         found["remark"],
+        found["measured"],
     )
 
 
@@ -205,8 +218,11 @@ def _machine() -> dict[str, str]:
         "sqlite": sqlite3.sqlite_version,
         "coord": coord.__version__,
         **_clients(),
-        "measured": dt.datetime.now(dt.UTC).date().isoformat(),
     }
+
+
+def _today() -> str:
+    return dt.datetime.now(dt.UTC).date().isoformat()
 
 
 def _clients() -> dict[str, str]:

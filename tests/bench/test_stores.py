@@ -22,6 +22,8 @@ SHARDS = {"etcd": 10_000, "zookeeper": 10_000, "dynamodb": 1_000}
 """How many are claimed: DynamoDB Local takes a minute for 10,000, whoever asks."""
 CROWD, CROWD_S = 200, 30.0
 HEARTBEAT_S = 2.5
+TIMING = {"ttl_s": 60.0, "heartbeat_s": HEARTBEAT_S}
+"""Crowds beat (and poll) as at a ttl of 10 s, and stand that one machine carries them all."""
 FLEET, FLEET_SHARDS, FLEET_S = 20, 1000, 60.0
 KCL_WRITES, LOCK_WRITES, LOCK_READS = 0.30, 0.20, 1.0
 """Published: write units a second and shard (KCL), and lock (lock client); read units a waiter."""
@@ -85,8 +87,7 @@ def test_an_idle_member_costs_the_same_whatever_it_holds(metered: Place, case: C
 @pytest.mark.parametrize("place", ["etcd", "zookeeper"], indirect=True)
 def test_two_hundred_members_in_one_store(metered: Place) -> None:
     url = metered.url()
-    timing = {"ttl_s": 60.0, "heartbeat_s": HEARTBEAT_S}
-    with crowd(url, members=CROWD, processes=4, shards=1, **timing) as members:
+    with crowd(url, members=CROWD, processes=4, shards=1, **TIMING) as members:
         members.await_shared(CROWD, 1)
         members.quiet(10.0, metered.servers)
         cost = members.quiet(CROWD_S, metered.servers)
@@ -105,8 +106,7 @@ def test_two_hundred_members_in_one_store(metered: Place) -> None:
 def test_the_bill_of_a_fleet_on_dynamodb(metered: Place) -> None:
     url = metered.url()
     before = charged(metered.endpoint)
-    timing = {"ttl_s": 10.0, "heartbeat_s": HEARTBEAT_S}
-    with crowd(url, members=FLEET, processes=4, shards=FLEET_SHARDS, **timing) as members:
+    with crowd(url, members=FLEET, processes=4, shards=FLEET_SHARDS, **TIMING) as members:
         members.await_shared(FLEET, FLEET_SHARDS)
         members.quiet(20.0, metered.servers)
         formed = charged(metered.endpoint)
@@ -116,8 +116,8 @@ def test_the_bill_of_a_fleet_on_dynamodb(metered: Place) -> None:
         (after[unit] - formed[unit]) / cost.took_s for unit in ("write_units", "read_units")
     )
     remark = (
-        f"{FLEET_SHARDS:,} shards on {FLEET} members at a ttl of 10 s over {FLEET_S:g} s, nothing "
-        "happening; bare stands for the Kinesis client library's published "
+        f"{FLEET_SHARDS:,} shards on {FLEET} members over {FLEET_S:g} s, nothing happening; they "
+        "beat and poll as at a ttl of 10 s; bare stands for the Kinesis client library's published "
         f"{KCL_WRITES:g} write units a second and shard. The DynamoDB lock client's published "
         f"rates are {LOCK_WRITES:g} a lock ({LOCK_WRITES * FLEET_SHARDS:,.0f} here) and "
         f"{LOCK_READS:g} strong read a second for each that waits."
