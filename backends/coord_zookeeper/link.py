@@ -16,14 +16,13 @@ from typing import Any, TypeVar
 
 from kazoo.exceptions import AuthFailedError, NoNodeError
 from kazoo.handlers.threading import KazooTimeoutError
-from kazoo.protocol.serialization import Sync
 from kazoo.protocol.states import KazooState, KeeperState
 
 from coord.clock import Clock
 from coord.errors import Certainty, CoordError, ForkedProcess, StoreRefused, StoreUnavailable
 from coord_zookeeper.deadline import Deadline
 from coord_zookeeper.failures import is_passing, translated, unreachable
-from coord_zookeeper.requests import Multi, MultiRead, Op, Reading, Refused, Stat
+from coord_zookeeper.requests import Multi, MultiRead, Op, Reading, Refused, Stat, check
 from coord_zookeeper.url import Target
 from coord_zookeeper.wire import Greeting, ZooClient
 
@@ -171,11 +170,18 @@ class Link:
                 yield self._answer(answer, deadline)
 
     def read(self, ops: list[Op], deadline: Deadline, *, sync: str = "") -> list[Reading]:
-        """Read several nodes at one moment; with `sync`, not before all that was acknowledged."""
+        """Read several nodes at one moment; with `sync`, not before all that was acknowledged.
+
+        `sync` is a path to be checked, in a transaction that changes nothing: it goes through a
+        majority, and this server answers the read behind it only once it has applied it, and so
+        all that was acknowledged before. ZooKeeper's own `sync` is no proof: a leader that was
+        paused while another was elected answers it from memory, and reads behind it show holders
+        that were deposed (`test_a_view_through_a_revived_leader_shows_what_was_acknowledged`).
+        """
 
         def once() -> list[Reading]:
             self.connect(deadline)
-            synced = self._submit(Sync(sync)) if sync else None
+            synced = self._submit(Multi([check(sync)])) if sync else None
             answer = self._submit(MultiRead(ops))
             if synced is not None:
                 self._answer(synced, deadline)

@@ -6,7 +6,7 @@ Owns the one picture of a group that a store has. Decides nothing. The scheme, a
   them moves its own stat: children that come and go move pzxid; writers of a member or a role write
   the directory's data in the same transaction, which moves mzxid. So one read of the three stats,
   and of the beacons' names, says whether anything is new: a quiet view is one round trip, whatever
-  is claimed. It follows a `sync`, so it shows every write that was acknowledged before.
+  is claimed. It follows a write to a majority (`Link.read`), so it shows all that was acknowledged.
 - Names of claims are never used twice (`layout`), so a listing says exactly which to read. What
   this process wrote itself it need not read at all.
 - Names and stats are read at one moment, contents after that. If a claim is gone by then, or a

@@ -12,7 +12,8 @@ import pytest
 
 from coord.clock import SYSTEM_CLOCK
 from coord.errors import SessionLost, StoreUnavailable
-from coord.spi import Proof, Session
+from coord.model import Note, View
+from coord.spi import Claimed, ClaimRequest, Proof, Session, Tenure
 from coord.testing.servers import ZooKeeperServers
 from coord_zookeeper import ZooKeeperStore
 from tests.integration.zookeeper.support import (
@@ -85,6 +86,47 @@ def test_where_no_role_is_told_every_heartbeat_counts_as_a_followers(
         lags = [beaten(session, every_s=TICK_S, times=1).lag_s for _ in range(4)]
         assert all(lag >= TICK_S for lag in lags[1:]), lags
         session.close()
+
+
+def test_a_view_through_a_revived_leader_shows_what_was_acknowledged(
+    zookeeper_cluster: ZooKeeperServers,
+) -> None:
+    """It answers `sync` from memory until it notices that there is another leader."""
+    group = group_name()
+    leader, others = zookeeper_cluster.leader(), zookeeper_cluster.followers()
+    healthy = ",".join(other.hostport for other in others)
+    with opened(healthy) as store, opened(leader.hostport, timeout_s=20.0) as late:
+        role = role_of(store, group)
+        first = store.open_session(group, record_of("a"), 30.0)
+        second = store.open_session(group, record_of("b"), 30.0)
+        [claim] = taken(first, store, group)
+        assert late.view(group).claims[claim.key].session == first.id
+        leader.pause()
+        views: list[View] = []
+        reading = threading.Thread(target=lambda: views.append(late.view(group)))
+        try:
+            assert until(lambda: _deposed(store, group, claim), within_s=30.0)
+            request = ClaimRequest(claim.key, claim.token, role.version, Note())
+            [taken_over] = second.claim([request])
+            reading.start()
+            time.sleep(0.2)  # the question waits in the paused server
+        finally:
+            leader.resume()
+        reading.join(30.0)
+        [view] = views
+        assert isinstance(taken_over, Claimed)
+        seen = view.claims[claim.key]
+        assert (seen.session, seen.token) == (second.id, taken_over.token)
+        first.close()
+        second.close()
+
+
+def _deposed(store: ZooKeeperStore, group: str, claim: Claimed) -> bool:
+    """Whether it could be taken from its holder: during an election it takes a while."""
+    try:
+        return store.depose(group, Tenure(claim.key, claim.token, Note()))
+    except StoreUnavailable:
+        return False
 
 
 class _Heart:
