@@ -37,6 +37,11 @@ WINDOW = 100
 _LOOK_S = 0.005
 _GRACE_S = 0.2
 _SILENT_SHARE = 0.9
+
+# For connecting, TLS and the greeting each: one call has time for a second server. A server that is
+# starting takes connections, and leaves them without an answer for good.
+_PATIENCE_SHARE = 0.5
+_PATIENCE_MOST_S = 2.0
 _ENDED = (KeeperState.AUTH_FAILED, KeeperState.CLOSED)
 
 
@@ -69,7 +74,7 @@ class Link:
         self.client = ZooClient(
             target.hosts,
             ttl_s=ttl_s,
-            patience_s=timeout_s,
+            patience_s=min(timeout_s * _PATIENCE_SHARE, _PATIENCE_MOST_S),
             tls=target.tls,
             auth=target.auth,
             sasl=dict(target.sasl) if target.sasl else None,

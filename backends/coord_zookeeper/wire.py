@@ -11,7 +11,7 @@ Owns everything that touches kazoo's inside. Knows no group. What it changes, an
   (`test_a_member_that_stops_heartbeating_dies_though_its_process_lives`).
 - **A connection that went silent is cut** (`sever`) by whoever waited in vain, and the next server
   is tried; kazoo alone would wait for two thirds of the ttl.
-- Connecting, TLS and the greeting are bounded by the store's timeout, not by the session's.
+- Connecting, TLS and the greeting are bounded by the patience of the link, not by the session.
 - kazoo logs passwords at DEBUG: it gets a logger that keeps the last complaint and prints nothing.
 - Reads are buffered: 11,000 answers a second of CPU instead of 7,000.
 """
