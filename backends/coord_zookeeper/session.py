@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from coord.clock import Clock
 from coord.errors import CoordError, SessionLost, StoreUnavailable, UsageError
 from coord.model import MemberRecord
 from coord.spi import Claimed, ClaimRequest, Held, Proof, Tenure
@@ -56,7 +55,6 @@ class ZooKeeperSession:
         pulse: Pulse,
         opened: Proof,
         record: MemberRecord,
-        clock: Clock,
         timeout_s: float,
     ) -> None:
         self._id = sid
@@ -64,7 +62,6 @@ class ZooKeeperSession:
         self._pulse = pulse
         self._opened = opened
         self._record = record
-        self._clock = clock
         self._timeout_s = timeout_s
         self._claims = Claims(sid, group)
         self._alive = check(group.layout.session(sid))
@@ -107,7 +104,7 @@ class ZooKeeperSession:
         ops = [self._alive, create(path + name, b"", self._group.acl, ephemeral=True)]
         ops += [delete(path + old) for old in self._beacons if sure]
         old, self._beacons = self._beacons, [*self._beacons, name]
-        sent_s = self._clock.now()
+        sent_s = self._pulse.beat()
         found = self._commit(ops, deadline)
         if found is not None:
             self._beacons = old

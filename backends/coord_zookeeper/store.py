@@ -101,7 +101,6 @@ class ZooKeeperStore:
             pulse=pulse,
             opened=opened,
             record=record,
-            clock=self._clock,
             timeout_s=self._timeout_s,
         )
         with self._lock:

@@ -175,6 +175,36 @@ def test_the_granted_ttl_counts_not_the_asked_one() -> None:
             session.close()
 
 
+def test_a_session_that_is_granted_less_when_it_reconnects_is_over() -> None:
+    """`maxSessionTimeout` was lowered in a restart: the server honours less than proofs say."""
+    with ZooKeeperServers(config={"maxSessionTimeout": "9000"}) as servers:
+        [server] = servers.members
+        with opened(servers.hosts) as store:
+            session = store.open_session(group_name(), record_of(), 9.0)
+            assert session.heartbeat(b"").ttl_s == 9.0
+            config = server.log.parent / "zoo.cfg"
+            text = config.read_text()
+            config.write_text(text.replace("maxSessionTimeout=9000", "maxSessionTimeout=2000"))
+            server.restart()
+            with pytest.raises(SessionLost):
+                until(lambda: _beats(session))
+
+
+def test_broken_connections_keep_nobody_alive_who_does_not_heartbeat(
+    zookeeper_server: ZooKeeperServers, proxy: FaultProxy
+) -> None:
+    """The client reconnects unasked, and each connection renews."""
+    group = group_name()
+    with opened(zookeeper_server.hosts) as other, opened(proxy.hostport) as store:
+        session = store.open_session(group, record_of(), TTL_S)
+        until_s = time.monotonic() + 3 * TTL_S
+        while time.monotonic() < until_s:
+            time.sleep(0.4 * TTL_S)
+            proxy.reset()
+        assert not session.lives
+        assert until(lambda: not other.view(group).members, within_s=TTL_S + 2.0)
+
+
 def test_close_ends_the_session_at_the_server(zookeeper_server: ZooKeeperServers) -> None:
     group = group_name()
     with opened(zookeeper_server.hosts) as store:
