@@ -22,7 +22,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from coord_etcd import wire
-from coord_etcd.lane import Deadline, Lane
+from coord_etcd.deadline import Deadline
+from coord_etcd.lane import Lane
 from coord_etcd.records import ClaimRow, claim_row
 from coord_etcd.wire import Change, Message, TxnAnswer
 

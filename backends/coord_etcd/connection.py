@@ -13,6 +13,8 @@ Owns the channel's settings and its end. Decides nothing about failures. Rules a
   with a deadline of its own. An answer that comes too late ends with its stream and cannot be
   taken for the answer to a later KeepAlive (docs/decisions/etcd-heartbeats.md).
 - Channels are made on first use, never on import, and not in a forked child.
+- A channel that the store's closing has closed says so by `ValueError`; here it is a failed request
+  like any other (`test_closing_a_store_lets_no_error_of_the_library_through`).
 """
 
 from __future__ import annotations
@@ -70,6 +72,30 @@ class Stream(Protocol):
         ...
 
 
+class _ChannelClosed(grpc.RpcError):  # type: ignore[misc]  # gRPC has no types
+    """A request, and its failure: the store was closed before it was sent."""
+
+    def code(self) -> grpc.StatusCode:
+        """As of requests that closing has ended."""
+        return grpc.StatusCode.CANCELLED
+
+    def details(self) -> str:
+        """What happened."""
+        return "the channel is closed"
+
+    def result(self, timeout: float | None = None) -> Message:
+        """As of any request that failed."""
+        raise self
+
+    def cancel(self) -> bool:
+        """It is over already."""
+        return False
+
+    def add_done_callback(self, callback: Callable[[Pending], None]) -> None:
+        """It is over already."""
+        callback(self)
+
+
 class Connection:
     """A channel to one endpoint, usable by any number of threads until it is retired."""
 
@@ -110,15 +136,21 @@ class Connection:
 
     def send(self, method: str, request: Message, *, timeout_s: float, token: str) -> Message:
         """Ask, and wait for the answer. Raises grpc.RpcError."""
-        answer = self._calls[method](request, timeout=timeout_s, metadata=_metadata(token))
+        call = self._calls[method]
+        try:
+            answer = call(request, timeout=timeout_s, metadata=_metadata(token))
+        except ValueError as error:
+            raise _ChannelClosed from error
         self.heard = True
         return answer
 
     def begin(self, method: str, request: Message, *, timeout_s: float, token: str) -> Pending:
         """Ask, and look for the answer later."""
-        pending: Pending = self._calls[method].future(
-            request, timeout=timeout_s, metadata=_metadata(token)
-        )
+        call = self._calls[method]
+        try:
+            pending: Pending = call.future(request, timeout=timeout_s, metadata=_metadata(token))
+        except ValueError:
+            return _ChannelClosed()
         return pending
 
     def send_off(self, method: str, request: Message, *, timeout_s: float, token: str) -> None:
@@ -129,7 +161,10 @@ class Connection:
 
     def watch(self, requests: Iterable[Message], *, token: str) -> Stream:
         """Open a watch stream; a member of etcd that has lost its leader ends it."""
-        stream: Stream = self._watch(iter(requests), metadata=_metadata(token))
+        try:
+            stream: Stream = self._watch(iter(requests), metadata=_metadata(token))
+        except ValueError as error:
+            raise _ChannelClosed from error
         with self._lock:
             self._streams.append(stream)
             retired = self._retired

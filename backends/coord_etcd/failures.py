@@ -2,7 +2,9 @@
 
 Owns the reading of status codes and texts. Retries nothing. `NOT_APPLIED` is said only where the
 request cannot have reached the cluster's log: the connection was never made, or the server refused
-before it proposed anything. Everything else may have landed, or may yet.
+before it proposed anything. Everything else may have landed, or may yet. Among that is what a full
+database refuses: etcd looks at its quota again when it applies a request, *after* writing it, and
+answers with the same words (`test_what_a_full_database_refuses_may_have_been_written`).
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ class Trouble(NamedTuple):
     broken: bool = False  # the connection: nothing more should be sent over it
 
     def error(self, *, doubtful: bool) -> StoreError:
-        """The error to raise. `doubtful`: an earlier attempt at the same may have landed."""
+        """The error to raise. `doubtful`: something of the call may have landed before."""
         certainty = Certainty.NOT_APPLIED if self.unsent and not doubtful else Certainty.UNKNOWN
         return self.kind(self.cause, cure=self.cure, certainty=certainty)
 
@@ -76,7 +78,7 @@ _RULES = (
         "etcd refuses the user's name or password",
         _CREDENTIALS,
     ),
-    _Rule("user name is empty", Next.GIVE_UP, "etcd wants a user and got none", _CREDENTIALS),
+    _Rule("user name is empty", Next.LOG_IN, "etcd wants a user and got none", _CREDENTIALS),
     _Rule(
         "permission denied",
         Next.GIVE_UP,
@@ -88,6 +90,7 @@ _RULES = (
         Next.GIVE_UP,
         "etcd's database is full and takes no writes",
         "Compact, defragment, then `etcdctl alarm disarm`; set --auto-compaction-retention.",
+        unsent=False,
     ),
     _Rule(
         "too many operations",

@@ -32,9 +32,10 @@ from etcd3.etcdrpc import kv_pb2
 
 from coord.errors import CoordError
 from coord_etcd.connection import Connection, Stream
+from coord_etcd.deadline import Deadline
 from coord_etcd.failures import judged
 from coord_etcd.keys import Keys
-from coord_etcd.lane import Deadline, Lane
+from coord_etcd.lane import Lane
 from coord_etcd.picture import Event
 from coord_etcd.wire import Message
 
@@ -224,7 +225,7 @@ class Feed:
         """Read one stream to its end; whether anything came."""
         heard = False
         try:
-            token = self._lane.passport.token(connection, self.timeout_s)
+            token = self._lane.passport.token(connection, Deadline(self.timeout_s))
             stream = self._opened(connection, token, run)
         except grpc.RpcError as error:
             self._lane.failed(connection, broken=_broken(error))
@@ -295,7 +296,9 @@ class Feed:
             connection = run.connection
             if connection is not None:
                 with suppress(grpc.RpcError):
-                    self._lane.passport.renew(connection, self.timeout_s, instead_of=token)
+                    self._lane.passport.renew(
+                        connection, Deadline(self.timeout_s), instead_of=token
+                    )
 
     def _arrived(self, events: Sequence[Event], run: _Run) -> None:
         changes = self._keys.changes

@@ -12,8 +12,9 @@ from coord.errors import StoreError
 from coord.model import RoleRecord
 from coord_etcd import wire
 from coord_etcd.claims import write
+from coord_etcd.deadline import Deadline
 from coord_etcd.keys import Keys
-from coord_etcd.lane import Deadline, Lane
+from coord_etcd.lane import Lane
 from coord_etcd.records import UNREADABLE, claim_row
 from coord_etcd.wire import Change
 

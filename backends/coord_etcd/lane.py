@@ -7,7 +7,8 @@ one for everything else, so that no large answer delays a heartbeat. Rules and t
   at most `_ROUNDS` times around where nobody listens, as long as there is time where the cluster
   elects.
 - A request that may have landed is sent again only if sending it twice is no harm (`repeatable`),
-  and its error says `UNKNOWN` from then on, whatever the last attempt said.
+  and the call's error says `UNKNOWN` from then on, whatever the last attempt said, and even where
+  the store is closed meanwhile (`deadline` says why).
 - After a timeout the connection is replaced even where there is no other endpoint: the other end
   may have gone without a word, and would be waited for again and again
   (`test_a_connection_that_went_silent_is_replaced`). So it is after a break: what is sent next
@@ -28,39 +29,19 @@ from itertools import islice
 
 import grpc
 
-from coord.clock import SYSTEM_CLOCK
 from coord.errors import Certainty, ForkedProcess, StoreRefused
 from coord_etcd.connection import Connection, Pending, Target
+from coord_etcd.deadline import Deadline
 from coord_etcd.failures import Next, Trouble, judged, unproven
 from coord_etcd.passport import Passport
 from coord_etcd.wire import Message
 
-__all__ = ["Deadline", "Lane"]
+__all__ = ["Attempts", "Lane"]
 
 _ROUNDS = 2
 _PAUSE_S = 0.02
 _WINDOW = 8  # how many transactions are under way at once
-_LEAST_S = 0.001
-
-
-class Deadline:
-    """When a call has to be over, on the system's clock whatever the store's is."""
-
-    __slots__ = ("timeout_s", "until_s")
-
-    def __init__(self, timeout_s: float) -> None:
-        self.timeout_s = timeout_s
-        self.until_s = SYSTEM_CLOCK.now() + timeout_s
-
-    @property
-    def left_s(self) -> float:
-        """Seconds until then, at least next to nothing."""
-        return max(_LEAST_S, self.until_s - SYSTEM_CLOCK.now())
-
-    @property
-    def is_over(self) -> bool:
-        """Whether there is no more time."""
-        return SYSTEM_CLOCK.now() >= self.until_s
+_WRITES = frozenset({"Txn", "LeaseGrant", "LeaseRevoke", "LeaseKeepAlive"})
 
 
 class Lane:
@@ -84,9 +65,9 @@ class Lane:
     # ------------------------------------------------------------------------------ connections
 
     @contextmanager
-    def borrowed(self) -> Iterator[Connection]:
-        """The connection in use; it does not close meanwhile."""
-        self.check_usable()
+    def borrowed(self, deadline: Deadline | None = None) -> Iterator[Connection]:
+        """The connection in use; it does not close meanwhile. `deadline`: of the call, if any."""
+        self.check_usable(deadline)
         with self._lock:
             place = self._turn % len(self._targets)
             connection = self._connections.get(place)
@@ -115,7 +96,7 @@ class Lane:
         """False in a forked child: gRPC's threads and locks are the parent's, and hang here."""
         return self._pid == os.getpid()
 
-    def check_usable(self) -> None:
+    def check_usable(self, deadline: Deadline | None = None) -> None:
         """Raise `StoreRefused` once closed, `ForkedProcess` in a child."""
         if not self.is_ours:
             raise ForkedProcess(
@@ -123,6 +104,12 @@ class Lane:
                 cure="Open the store after the fork, in the process that uses it.",
             )
         if self._closed:
+            if deadline is not None and deadline.may_have_landed:
+                raise StoreRefused(
+                    "this etcd store was closed while it waited for an answer",
+                    cure="Open another; what was under way may have been done.",
+                    certainty=Certainty.UNKNOWN,
+                )
             raise StoreRefused(
                 "this etcd store is closed",
                 cure="Open another; nothing was done.",
@@ -140,21 +127,12 @@ class Lane:
     # ------------------------------------------------------------------------------------ calls
 
     def call(
-        self,
-        method: str,
-        request: Message,
-        deadline: Deadline,
-        *,
-        repeatable: bool = True,
-        doubtful: bool = False,
+        self, method: str, request: Message, deadline: Deadline, *, repeatable: bool = True
     ) -> Message:
-        """Ask, and wait for the answer. Raises coord's errors.
-
-        `doubtful`: something of what the caller was asked to do may have landed already.
-        """
-        attempts = Attempts(self, deadline, repeatable=repeatable, doubtful=doubtful)
+        """Ask, and wait for the answer. Raises coord's errors."""
+        attempts = Attempts(self, deadline, repeatable=repeatable)
         while True:
-            with self.borrowed() as connection:
+            with self.borrowed(deadline) as connection:
                 try:
                     return self.ask(connection, method, request, deadline)
                 except grpc.RpcError as error:
@@ -164,15 +142,17 @@ class Lane:
         self, connection: Connection, method: str, request: Message, deadline: Deadline
     ) -> Message:
         """One attempt over this connection, and a login if need be. Raises grpc.RpcError."""
-        token = self.passport.token(connection, deadline.left_s)
+        token = self.passport.token(connection, deadline)
         try:
-            return connection.send(method, request, timeout_s=deadline.left_s, token=token)
+            answer = connection.send(method, request, timeout_s=deadline.left_s, token=token)
         except grpc.RpcError as error:
             trouble = judged(error, connection.endpoint, deadline.timeout_s, heard=True)
             if trouble.next is not Next.LOG_IN or not self.passport.name:
                 raise
-        token = self.passport.renew(connection, deadline.left_s, instead_of=token)
-        return connection.send(method, request, timeout_s=deadline.left_s, token=token)
+            token = self.passport.renew(connection, deadline, instead_of=token)
+            answer = connection.send(method, request, timeout_s=deadline.left_s, token=token)
+        deadline.may_have_landed |= method in _WRITES
+        return answer
 
     def call_many(
         self, method: str, requests: Iterable[Message], deadline: Deadline
@@ -181,7 +161,7 @@ class Lane:
         waiting = iter(requests)
         begun: deque[tuple[Message, Pending]] = deque()
         answers: list[Message] = []
-        with self.borrowed() as connection:
+        with self.borrowed(deadline) as connection:
             token = self._token(connection, deadline)
             try:
                 while True:
@@ -195,10 +175,11 @@ class Lane:
                     request, pending = begun.popleft()
                     try:
                         answers.append(pending.result())
+                        deadline.may_have_landed |= method in _WRITES
                     except grpc.RpcError as error:
-                        doubtful = self._doubtful(connection, error, deadline)
-                        doubtful |= bool(answers or begun)
-                        answers.append(self.call(method, request, deadline, doubtful=doubtful))
+                        deadline.may_have_landed |= bool(begun)
+                        self._note(connection, error, deadline)
+                        answers.append(self.call(method, request, deadline))
                     connection.heard = True
             finally:
                 for _, pending in begun:
@@ -207,53 +188,49 @@ class Lane:
     def _token(self, connection: Connection, deadline: Deadline) -> str:
         """The token; none if the login fails, which the first answer will say."""
         try:
-            return self.passport.token(connection, deadline.left_s)
+            return self.passport.token(connection, deadline)
         except grpc.RpcError:
             return ""
 
-    def _doubtful(self, connection: Connection, error: grpc.RpcError, deadline: Deadline) -> bool:
-        """Whether what failed so may have landed; raises if there is no time to ask again."""
+    def _note(self, connection: Connection, error: grpc.RpcError, deadline: Deadline) -> None:
+        """Note whether what failed so may have landed; raise if there is no time to ask again."""
         trouble = judged(error, connection.endpoint, deadline.timeout_s, heard=connection.heard)
+        deadline.may_have_landed |= not trouble.unsent
         if trouble.timed_out:
             self.failed(connection, broken=True)
             raise trouble.error(doubtful=True) from error
-        return not trouble.unsent
 
 
 class Attempts:
-    """The attempts of one call: whether there is to be another, and what to raise otherwise."""
+    """The attempts at one request: whether there is to be another, and what to raise otherwise."""
 
-    def __init__(
-        self, lane: Lane, deadline: Deadline, *, repeatable: bool = True, doubtful: bool = False
-    ) -> None:
+    def __init__(self, lane: Lane, deadline: Deadline, *, repeatable: bool = True) -> None:
         self._lane = lane
         self._deadline = deadline
         self._repeatable = repeatable
-        self._doubtful = doubtful
         self._failures = 0
 
     def failed(self, connection: Connection, error: grpc.RpcError) -> None:
         """Return if it is worth another attempt; raise coord's error if it is not."""
-        self._lane.check_usable()
-        timeout_s = self._deadline.timeout_s
-        trouble = judged(error, connection.endpoint, timeout_s, heard=connection.heard)
+        deadline = self._deadline
+        trouble = judged(error, connection.endpoint, deadline.timeout_s, heard=connection.heard)
+        deadline.may_have_landed |= not trouble.unsent
+        self._lane.check_usable(deadline)
         if trouble.next in {Next.ELSEWHERE, Next.LATER}:
             self._lane.failed(connection, broken=trouble.broken)
-        self._doubtful |= not trouble.unsent
         self._failures += 1
         if not self._again(trouble):
-            raise trouble.error(doubtful=self._doubtful) from error
+            raise trouble.error(doubtful=deadline.may_have_landed) from error
         if self._failures % self._lane.width == 0:
-            time.sleep(min(_PAUSE_S, self._deadline.left_s))
+            time.sleep(min(_PAUSE_S, deadline.left_s))
 
     def unclear(self, endpoint: str) -> None:
         """Answers came, and prove nothing. Return if there is time to ask again."""
-        self._doubtful = True
         if self._deadline.is_over:
             raise unproven(endpoint, self._deadline.timeout_s)
 
     def _again(self, trouble: Trouble) -> bool:
-        if self._deadline.is_over or (self._doubtful and not self._repeatable):
+        if self._deadline.is_over or not (trouble.unsent or self._repeatable):
             return False
         if trouble.next is Next.LATER:
             return True

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 import secrets
+from contextlib import suppress
 from typing import NamedTuple
 
 import etcd3.etcdrpc as rpc
@@ -27,8 +28,9 @@ from coord.errors import CoordError, DuplicateMember, StoreUnavailable
 from coord.model import MemberRecord
 from coord.spi import Proof
 from coord_etcd import wire
+from coord_etcd.deadline import Deadline
 from coord_etcd.keys import Keys, session_of
-from coord_etcd.lane import Deadline, Lane
+from coord_etcd.lane import Lane
 from coord_etcd.records import KeyValue, incarnation_in, member_value
 from coord_etcd.session import Opened, revoke
 
@@ -117,11 +119,8 @@ def _put_member(
 
 
 def _forget(lane: Lane, number: int, timeout_s: float) -> None:
-    """Revoke a lease that nobody will use, without waiting for it."""
+    """Revoke a lease that nobody will use, without waiting for it; else it ends by its ttl."""
     request = rpc.LeaseRevokeRequest(ID=number)
-    with lane.borrowed() as connection:
-        try:
-            token = lane.passport.token(connection, timeout_s)
-            connection.send_off("LeaseRevoke", request, timeout_s=timeout_s, token=token)
-        except grpc.RpcError:
-            return  # it ends by its ttl
+    with suppress(grpc.RpcError, CoordError), lane.borrowed() as connection:
+        token = lane.passport.token(connection, Deadline(timeout_s))
+        connection.send_off("LeaseRevoke", request, timeout_s=timeout_s, token=token)

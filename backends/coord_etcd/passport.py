@@ -1,13 +1,14 @@
 """Who we are to etcd: the user's name and password, and the token that they were changed for.
 
-Owns the login, shared by all connections of a store. Keeps the password to itself: nothing here
-puts it into a text.
+Owns the login, shared by the connections of one lane: a heartbeat must not wait for a login that
+another request waits for. Keeps the password to itself: nothing here puts it into a text.
 
 A token is good for all members of the cluster and for some minutes (`--auth-token-ttl`) after it
 was used last, or, of another kind, after it was made; and until users or roles change. Nobody can
 tell from the token, so whoever is refused with it asks for another, once
 (`test_a_login_that_expires_is_renewed_within_the_call`). Servers without users refuse the login; as
-etcdctl does, we then go on without (`test_credentials_are_no_harm_to_a_server_without_users`).
+etcdctl does, we then go on without (`test_credentials_are_no_harm_to_a_server_without_users`),
+until they ask for a user (`test_users_may_be_turned_on_while_members_run`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import etcd3.etcdrpc as rpc
 import grpc
 
 from coord_etcd.connection import Connection
+from coord_etcd.deadline import Deadline
 
 __all__ = ["Passport", "User"]
 
@@ -50,19 +52,19 @@ class Passport:
         """The user's name; "" if there is none."""
         return self._user.name if self._user is not None else ""
 
-    def token(self, connection: Connection, timeout_s: float) -> str:
+    def token(self, connection: Connection, deadline: Deadline) -> str:
         """The token to send along, after a login if need be. Raises grpc.RpcError."""
         if self._user is None or self._token or self.refused:
             return self._token
-        return self.renew(connection, timeout_s, instead_of="")
+        return self.renew(connection, deadline, instead_of="")
 
-    def renew(self, connection: Connection, timeout_s: float, *, instead_of: str) -> str:
+    def renew(self, connection: Connection, deadline: Deadline, *, instead_of: str) -> str:
         """A token other than the one that was refused. Raises grpc.RpcError."""
-        if self._user is None or not self._lock.acquire(timeout=timeout_s):
+        if self._user is None or not self._lock.acquire(timeout=deadline.left_s):
             return self._token
         try:
             if self._token == instead_of:
-                self._token = self._log_in(self._user, connection, timeout_s)
+                self._token = self._log_in(self._user, connection, deadline.left_s)
             return self._token
         finally:
             self._lock.release()

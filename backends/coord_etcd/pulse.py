@@ -45,9 +45,10 @@ from coord.model import Beacon
 from coord.spi import Proof
 from coord_etcd import wire
 from coord_etcd.connection import Connection
+from coord_etcd.deadline import Deadline
 from coord_etcd.failures import lost
 from coord_etcd.keys import Keys, lease_of
-from coord_etcd.lane import Attempts, Deadline, Lane
+from coord_etcd.lane import Attempts, Lane
 from coord_etcd.wire import Header, Message
 
 __all__ = ["Pulse", "proves"]
@@ -95,7 +96,7 @@ class Pulse:
         attempts = Attempts(self._lane, deadline)
         while True:
             sent_at_s = self._clock.now()
-            with self._lane.borrowed() as connection:
+            with self._lane.borrowed(deadline) as connection:
                 try:
                     answers = self._ask(connection, beacon, deadline)
                 except grpc.RpcError as error:

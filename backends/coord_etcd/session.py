@@ -16,9 +16,10 @@ from coord.errors import SessionLost, UsageError
 from coord.model import MemberRecord
 from coord.spi import Claimed, ClaimRequest, Held, Proof, Tenure
 from coord_etcd import wire
+from coord_etcd.deadline import Deadline
 from coord_etcd.failures import NoSuchLease, lost
 from coord_etcd.keys import Keys, lease_of
-from coord_etcd.lane import Deadline, Lane
+from coord_etcd.lane import Lane
 from coord_etcd.pulse import Pulse
 from coord_etcd.records import member_value
 from coord_etcd.tenancy import Tenancy

@@ -20,10 +20,11 @@ from coord.model import MemberRecord, RoleRecord, View, checked_name
 from coord.spi import BeaconSeen, Expiry, Guarantees, Observed, OpenedStore, Probe, Tenure
 from coord_etcd import wire
 from coord_etcd.connection import Target
+from coord_etcd.deadline import Deadline
 from coord_etcd.feed import EtcdWatch, Feed
 from coord_etcd.housekeeping import forget_older
 from coord_etcd.keys import Keys
-from coord_etcd.lane import Deadline, Lane
+from coord_etcd.lane import Lane
 from coord_etcd.opening import open_session
 from coord_etcd.passport import Passport, User
 from coord_etcd.probe import findings
@@ -67,10 +68,9 @@ class EtcdStore:
         self._quiet = quiet
         self._clock = clock
         self._timeout_s = timeout_s
-        passport = Passport(user)
         self._targets = targets
-        self._lane = Lane(targets, passport)
-        self._pulse_lane = Lane(targets, passport)
+        self._lane = Lane(targets, Passport(user))
+        self._pulse_lane = Lane(targets, Passport(user))
         self._lock = threading.Lock()
         self._groups: dict[str, Views] = {}
         self._feeds: dict[str, Feed] = {}

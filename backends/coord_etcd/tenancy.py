@@ -13,9 +13,10 @@ from coord.model import ClaimKey, Note
 from coord.spi import Claimed, ClaimRequest, Held, Tenure
 from coord_etcd import wire
 from coord_etcd.claims import Written, current, write
+from coord_etcd.deadline import Deadline
 from coord_etcd.failures import lost
 from coord_etcd.keys import Keys, lease_of
-from coord_etcd.lane import Deadline, Lane
+from coord_etcd.lane import Lane
 from coord_etcd.records import UNREADABLE, ClaimRow, claim_value, owned_by
 from coord_etcd.wire import Change, Message
 

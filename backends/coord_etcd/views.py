@@ -27,10 +27,11 @@ from typing import NamedTuple
 from coord.errors import Certainty, StoreUnavailable
 from coord.model import ClaimKey, View
 from coord_etcd import wire
+from coord_etcd.deadline import Deadline
 from coord_etcd.failures import Compacted
 from coord_etcd.feed import Feed
 from coord_etcd.keys import Keys
-from coord_etcd.lane import Deadline, Lane
+from coord_etcd.lane import Lane
 from coord_etcd.picture import Picture
 from coord_etcd.records import ClaimRow
 from coord_etcd.wire import Message, RangeAnswer

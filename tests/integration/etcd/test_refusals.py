@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,6 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-import grpc
 import pytest
 
 from coord.clock import SYSTEM_CLOCK
@@ -287,6 +287,9 @@ def test_a_forked_child_is_refused_and_ends(alone: EtcdServers) -> None:
             try:
                 session.heartbeat(b"")
             except ForkedProcess:
+                signal.alarm(10)  # should one of these hang
+                watch.close()
+                store.close()
                 os._exit(7)
             os._exit(1)
         _, status = os.waitpid(child, 0)
@@ -363,11 +366,6 @@ def test_a_heartbeat_is_not_held_up_by_a_large_answer(
         other.close()
 
 
-def _fill(etcd: Etcd) -> None:
-    for number in range(10_000):  # its size is looked at a moment later
-        etcd.put(f"/filler/{number}", b"x" * 10_000)
-
-
 def test_a_full_database_is_named() -> None:
     with (
         started(lambda: EtcdServers(flags=["--quota-backend-bytes", "200000"])) as servers,
@@ -375,8 +373,7 @@ def test_a_full_database_is_named() -> None:
         Etcd.at(servers.hosts) as etcd,
     ):
         session = store.open_session("g", record(), 60)
-        with pytest.raises(grpc.RpcError):
-            _fill(etcd)
+        etcd.fill()
         with pytest.raises(StoreRefused) as raised:
             role_of(store, "g")
         assert "full" in raised.value.cause

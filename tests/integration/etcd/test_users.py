@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 
 import etcd3.etcdrpc as rpc
 import pytest
 
-from coord.errors import ConfigError, StoreRefused
+from coord.errors import ConfigError, StoreRefused, StoreUnavailable
 from coord.testing.proxy import FaultProxy
 from coord.testing.servers import EtcdServers
 from coord_etcd import EtcdStore
@@ -95,11 +97,11 @@ def test_a_login_that_expires_is_renewed_within_the_call(guarded: EtcdServers) -
     with opened(guarded.url("unused")) as store:
         session = store.open_session(group, record(), 60)
         keys = role_of(store, group, shards=3)
-        first = store._lane.passport._token
-        store.view(group)
+        session.heartbeat(b"{}")
+        first = store._pulse_lane.passport._token
         _let_logins_expire()
         session.heartbeat(b"{}")
-        assert store._lane.passport._token != first, "the login did not expire: nothing is shown"
+        assert store._pulse_lane.passport._token != first, "it did not expire: nothing is shown"
         _let_logins_expire()
         assert store.view(group).members
         _let_logins_expire()
@@ -216,6 +218,54 @@ def test_credentials_are_no_harm_to_a_server_without_users(alone: EtcdServers) -
         findings = {finding.name: finding for finding in store.probe(group)}
         assert "the server has no users" in findings["login"].value
         session.close()
+
+
+def test_users_may_be_turned_on_while_members_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server had no users when the member logged in; once it has, the member logs in again."""
+    monkeypatch.setenv("ETCDCTL_USER", f"coord:{SECRET}")
+    group = group_name()
+    with started() as servers, opened(servers.url("unused")) as store:
+        session = store.open_session(group, record(), 60)
+        session.heartbeat(b"{}")
+        keys = role_of(store, group, shards=150)
+        with Etcd.at(servers.hosts) as etcd:
+            _enable_users(etcd)
+        session.heartbeat(b"{}")
+        assert set(store.view(group).members) == {session.id}
+        take(store, group, session, keys)
+        session.close()
+
+
+@pytest.mark.usefixtures("user")
+def test_a_login_keeps_to_the_timeout_of_its_call(guarded: EtcdServers) -> None:
+    """Several wait for one login at a server that hangs: none longer than it was told to."""
+    timeout_s, member = 1.0, guarded.members[0]
+    with opened(guarded.url("unused"), timeout_s=timeout_s) as store:
+        session = store.open_session(group_name(), record(), 60)
+        session.heartbeat(b"{}")
+        for lane in (store._lane, store._pulse_lane):
+            lane.passport._token = ""
+        took_s: list[float] = []
+
+        def timed(call: Callable[[], object]) -> None:
+            begun_s = time.monotonic()
+            with suppress(StoreUnavailable):
+                call()
+            took_s.append(time.monotonic() - begun_s)
+
+        calls = [partial(store.view, "g"), partial(store.beacons, "g"), partial(store.view, "h")]
+        threads = [threading.Thread(target=timed, args=[call]) for call in calls]
+        member.pause()
+        try:
+            for thread in threads:
+                thread.start()
+                time.sleep(timeout_s / 3)
+            for thread in threads:
+                thread.join(10.0)
+        finally:
+            member.resume()
+        assert len(took_s) == len(calls)
+        assert max(took_s) < timeout_s + 0.5
 
 
 @pytest.mark.usefixtures("user")

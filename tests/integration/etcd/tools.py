@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import etcd3.etcdrpc as rpc
 import grpc
+import pytest
 
 from coord.clock import SYSTEM_CLOCK
 from coord.model import ClaimKey, MemberRecord, Note, RoleRecord, Shape
@@ -64,6 +65,15 @@ class Etcd:
         """Write a key, as somebody else's program would."""
         request = rpc.PutRequest(key=key.encode(), value=value)
         self._kv.Put(request, timeout=5.0, metadata=self._metadata)
+
+    def fill(self) -> None:
+        """Write until the server refuses to; it looks at its size now and then only."""
+        with pytest.raises(grpc.RpcError, match="space exceeded"):
+            self._write_much()
+
+    def _write_much(self) -> None:
+        for number in range(10_000):
+            self.put(f"/filler/{number}", b"x" * 10_000)
 
     def revision(self) -> int:
         """The store's revision."""
