@@ -27,6 +27,7 @@ from coord.model import Claim
 from coord.spi import Claimed, ClaimRequest, Held, Tenure
 from coord_zookeeper.changes import Change, next_change, removal
 from coord_zookeeper.deadline import Deadline
+from coord_zookeeper.failures import in_doubt
 from coord_zookeeper.group import Group
 from coord_zookeeper.nodes import ClaimNode
 from coord_zookeeper.requests import check
@@ -69,7 +70,8 @@ class Claims:
         }
         self._send(list(changes.values()), deadline)
         if not all(change.done for change in changes.values()):
-            self.look(deadline)
+            with in_doubt():
+                self.look(deadline)
         return [
             self._answer(request, changes.get(number)) for number, request in enumerate(requests)
         ]
@@ -138,22 +140,31 @@ class Claims:
         change_of: Callable[[ClaimNode, Tenure], Change | None],
     ) -> None:
         """Change what is still ours. What turns out to have moved is looked at again."""
-        left = list(tenures)
-        if any(self._ours(tenure) is None for tenure in left):
+        if any(self._ours(tenure) is None for tenure in tenures):
             self.look(deadline)
-        while left:
-            changes: list[tuple[Tenure, Change]] = []
-            for tenure in left:
-                node = self._ours(tenure)
-                change = None if node is None else change_of(node, tenure)
-                if change is not None:
-                    changes.append((tenure, change))
-            if not changes:
-                self.look(deadline)  # nothing to send that would have told of our end
-            self._send([change for _, change in changes], deadline)
-            left = [tenure for tenure, change in changes if not change.done]
-            if left:
+        left = self._change(tenures, deadline, change_of)
+        with in_doubt():
+            while left:
                 self.look(deadline)
+                left = self._change(left, deadline, change_of)
+
+    def _change(
+        self,
+        tenures: Sequence[Tenure],
+        deadline: Deadline,
+        change_of: Callable[[ClaimNode, Tenure], Change | None],
+    ) -> list[Tenure]:
+        """Change what is ours as far as is known; those that had moved."""
+        changes: list[tuple[Tenure, Change]] = []
+        for tenure in tenures:
+            node = self._ours(tenure)
+            change = None if node is None else change_of(node, tenure)
+            if change is not None:
+                changes.append((tenure, change))
+        if not changes:
+            self.look(deadline)  # nothing to send that would have told of our end
+        self._send([change for _, change in changes], deadline)
+        return [tenure for tenure, change in changes if not change.done]
 
     def _ours(self, tenure: Tenure) -> ClaimNode | None:
         node = self._mirror.known(tenure.key)
@@ -169,10 +180,12 @@ class Claims:
     def _send(self, changes: Sequence[Change], deadline: Deadline) -> None:
         """Send all; what was done is known from then on. Raises SessionLost."""
         link = self._group.link()
+        link.connect(deadline)
         answers = link.commit_all((change.ops for change in changes), deadline)
         try:
-            for change, results in zip(changes, answers, strict=True):
-                change.answered(results, link.where)
+            with in_doubt():
+                for change, results in zip(changes, answers, strict=True):
+                    change.answered(results, link.where)
         finally:
             self._mirror.wrote(change.node for change in changes if change.done and change.node)
         if any(change.refused is not None and change.refused.at == 0 for change in changes):

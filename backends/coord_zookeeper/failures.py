@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from kazoo import exceptions as k
 from kazoo.handlers.threading import KazooTimeoutError
@@ -15,7 +17,7 @@ from kazoo.handlers.threading import KazooTimeoutError
 from coord.errors import Certainty, CoordError, InternalError, StoreRefused, StoreUnavailable
 from coord_zookeeper.requests import INVALID_ACL, NO_AUTH
 
-__all__ = ["is_passing", "refused", "translated", "unreachable"]
+__all__ = ["in_doubt", "is_passing", "refused", "translated", "unreachable"]
 
 _LOST = (
     k.ConnectionLoss,
@@ -35,6 +37,20 @@ _RIGHTS = (
 def is_passing(error: Exception) -> bool:
     """Whether the connection, not the request, was the trouble: a read may be sent again."""
     return isinstance(error, _LOST)
+
+
+@contextmanager
+def in_doubt() -> Iterator[None]:
+    """Around all that follows a sending: what fails in here must not say `not applied`.
+
+    A connection that is refused, or a lock that is not had, says so of itself; what was sent
+    before may have been done (`test_what_was_sent_before_a_reading_failed_is_in_doubt`).
+    """
+    try:
+        yield
+    except (StoreUnavailable, StoreRefused) as error:
+        error.certainty = Certainty.UNKNOWN
+        raise
 
 
 def translated(error: Exception, where: str, certainty: Certainty) -> CoordError:

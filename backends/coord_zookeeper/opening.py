@@ -15,7 +15,7 @@ import secrets
 from coord.errors import Certainty, DuplicateMember, StoreUnavailable
 from coord.model import MemberRecord
 from coord_zookeeper.deadline import Deadline
-from coord_zookeeper.failures import refused
+from coord_zookeeper.failures import in_doubt, refused
 from coord_zookeeper.group import Group, make_layout
 from coord_zookeeper.layout import BeaconName
 from coord_zookeeper.nodes import MemberNode, member_data, member_node
@@ -47,7 +47,8 @@ def make_live(
         ops = [*_ending(group, record.name, former), *_beginning(group, sid, record, ttl_s)]
         found = refusal(pulse.link.commit(ops, deadline))
         if found is None:
-            _check_owner(group, sid, pulse, deadline)
+            with in_doubt():
+                _check_owner(group, sid, pulse, deadline)
             return sid
         former = _in_the_way(group, pulse, record, found, deadline)
     raise StoreUnavailable(
