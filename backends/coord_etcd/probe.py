@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import NamedTuple
 
 import etcd3.etcdrpc as rpc
@@ -20,10 +20,9 @@ from coord.errors import StoreError
 from coord.spi import Probe
 from coord_etcd import wire
 from coord_etcd.connection import Connection, Target
-from coord_etcd.deadline import Deadline
 from coord_etcd.failures import Compacted, judged
 from coord_etcd.keys import Keys
-from coord_etcd.lane import Lane
+from coord_etcd.lane import Deadline, Lane
 from coord_etcd.versions import revokes_wrongly
 from coord_etcd.wire import Message
 
@@ -49,6 +48,16 @@ def findings(lane: Lane, targets: Sequence[Target], keys: Keys, deadline: Deadli
     health = _health(lane, targets, Deadline(deadline.left_s / 2))
     found = [_endpoint(one) for one in health]
     up = [one.status for one in health if one.status is not None]
+    answers = [one for one, its in zip(targets, health, strict=True) if its.status is not None]
+    if answers:
+        with closing(Lane(answers, lane.passport)) as through:  # none of them hangs
+            found.extend(_checks(through, targets, keys, up, deadline))
+    return found
+
+
+def _checks(
+    lane: Lane, targets: Sequence[Target], keys: Keys, up: Sequence[Message], deadline: Deadline
+) -> Iterator[Probe]:
     checks: list[tuple[str, Callable[[], Probe]]] = [
         ("cluster", lambda: _cluster(lane, up, deadline)),
         ("login", lambda: _login(lane, targets)),
@@ -59,9 +68,8 @@ def findings(lane: Lane, targets: Sequence[Target], keys: Keys, deadline: Deadli
         ("history", lambda: _history(lane, keys, deadline)),
         ("version", lambda: _version(lane, up, deadline)),
     ]
-    if up:
-        found.extend(_told(name, check) for name, check in checks)
-    return found
+    for name, check in checks:
+        yield _told(name, check)
 
 
 def _told(name: str, check: Callable[[], Probe]) -> Probe:
@@ -199,7 +207,7 @@ def _space(lane: Lane, up: Sequence[Message], deadline: Deadline) -> Probe:
 
 
 def _history(lane: Lane, keys: Keys, deadline: Deadline) -> Probe:
-    """Whether anybody compacts: every heartbeat that is not quiet adds to the history."""
+    """Whether anybody compacts: every claim and release adds to the history."""
     try:
         request = wire.get(keys.changes, revision=1)
         revision = lane.call("Range", request, deadline).header.revision
@@ -209,8 +217,8 @@ def _history(lane: Lane, keys: Keys, deadline: Deadline) -> Probe:
     if revision < _MANY_REVISIONS:
         return Probe(name="history", ok=True, value=value)
     cure = (
-        "Start etcd with --auto-compaction-retention=1h: its database grows with every heartbeat, "
-        "up to its quota. Or add ?quiet=true to the URL."
+        "Start etcd with --auto-compaction-retention=1h: its database grows with every write, "
+        "whoever's, up to its quota."
     )
     return Probe(name="history", ok=False, value=value, cure=cure)
 
