@@ -10,12 +10,15 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from coord.errors import StoreUnavailable
+from coord.model import ClaimKey
 from coord.registry import open_store
+from coord.spi import Store
 from coord.testing.servers import Servers
 from tests.architecture.project import ROOT
 from tests.bench.cases.wire import requests_so_far
@@ -23,6 +26,7 @@ from tests.bench.cases.wire import requests_so_far
 __all__ = ["Cost", "Crowd", "crowd"]
 
 _SETTLE_S = 300.0
+_STILL_S = 3.0
 _TICKS_PER_S = 100
 
 
@@ -36,6 +40,18 @@ class Cost:
     requests: float
 
 
+Holdings = dict[ClaimKey, tuple[str, int]]
+
+
+def _held(store: Store, group: str) -> Holdings:
+    """Each held claim's session and token; nothing while the store is too busy to tell."""
+    try:
+        claims = store.view(group).claims
+    except StoreUnavailable:
+        return {}
+    return {key: (one.session, one.token) for key, one in claims.items() if one.session}
+
+
 class Crowd:
     """Members that run."""
 
@@ -43,22 +59,23 @@ class Crowd:
         self._url = url
         self._processes = processes
 
-    def await_shared(self, members: int, shards: int) -> float:
-        """Wait until so many members live and all shards are held; the seconds that it took."""
-        began = time.monotonic()
+    def await_shared(self, members: int, shards: int) -> None:
+        """Wait until so many members live, all shards are held, evenly, and stay where they are."""
+        end_s = time.monotonic() + _SETTLE_S
         store, group = open_store(self._url, timeout_s=10.0)
         with closing(store):
+            before: Holdings = {}
             while True:
-                try:
-                    view = store.view(group)
-                except StoreUnavailable:
-                    view = None
-                if view is not None and len(view.members) == members:
-                    held = [claim.session for claim in view.claims.values() if claim.session]
-                    if len(held) == shards and len(set(held)) == min(members, shards):
-                        return time.monotonic() - began
-                assert time.monotonic() < began + _SETTLE_S, "the members do not settle"
-                time.sleep(0.2)
+                held = _held(store, group)
+                shares = Counter(session for session, _ in held.values())
+                even = len(shares) == min(members, shards) and (
+                    max(shares.values()) - min(shares.values()) <= 1
+                )
+                if even and len(held) == shards and held == before:
+                    return
+                assert time.monotonic() < end_s, f"{len(held)} held, by {shares}"
+                before = held
+                time.sleep(_STILL_S)
 
     def quiet(self, seconds: float, servers: Servers) -> Cost:
         """What so many seconds cost, in which nothing happens."""
