@@ -20,9 +20,10 @@ from coord.errors import StoreError
 from coord.spi import Probe
 from coord_etcd import wire
 from coord_etcd.connection import Connection, Target
+from coord_etcd.deadline import Deadline
 from coord_etcd.failures import Compacted, judged
 from coord_etcd.keys import Keys
-from coord_etcd.lane import Deadline, Lane
+from coord_etcd.lane import Lane
 from coord_etcd.versions import revokes_wrongly
 from coord_etcd.wire import Message
 
