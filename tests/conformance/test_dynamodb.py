@@ -27,7 +27,7 @@ OTHER_BATCHES = (3, 100)
 OF_BATCHES = [
     check
     for check in CHECKS
-    if check.body.__module__.endswith((".exclusion", ".limits")) or "batch" in check.name
+    if check.body.__module__.endswith(".exclusion") or "claims" in check.name
 ]
 
 
@@ -101,7 +101,7 @@ class _Server:
             ttl_s=1.0,
             late_s=1.0,
             timeout_s=TIMEOUT_S,
-            many=300,
+            many=200,
             gate=self.gate,
             reopen=self._restart,
             forget=self.forget,
