@@ -86,7 +86,8 @@ class Claims:
 
     def look(self, deadline: Deadline) -> None:
         """Read the group anew. Raises SessionLost if this session is not in it any more."""
-        if self._sid not in self._mirror.view(deadline).members:
+        self._mirror.view(deadline)
+        if not self._mirror.lives(self._sid):
             raise lost(self._sid)
 
     # ---------------------------------------------------------------------------------- claiming

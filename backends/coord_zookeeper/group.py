@@ -131,8 +131,8 @@ class Group:
 
     def _held(self, tenure: Tenure, deadline: Deadline) -> ClaimNode | None:
         """The key's node, if a live session holds it under that token."""
-        members = self.mirror.view(deadline).members
+        self.mirror.view(deadline)
         node = self.mirror.known(tenure.key)
-        if node is None or node.claim.token != tenure.token or node.claim.session not in members:
+        if node is None or node.claim.token != tenure.token or node.claim.session is None:
             return None
-        return node
+        return node if self.mirror.lives(node.claim.session) else None

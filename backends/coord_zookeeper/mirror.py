@@ -12,8 +12,11 @@ Owns the one picture of a group that a store has. Decides nothing. The scheme, a
 - Names and stats are read at one moment, contents after that. If a claim is gone by then, or a
   member or a role was written in between, all begins again from the names. So a view is the group
   at one moment, and the largest zxid of its stats is its revision, the same in every process.
-- A claim whose session is not among the members is free: a claim is only ever written while its
-  session's nodes exist, and they never come back.
+- A claim whose session has no node is free: a claim is only ever written while its session's nodes
+  exist, and they never come back. Names alone decide who lives, for a member whose text cannot be
+  read may live and act (`test_a_member_that_cannot_be_read_keeps_its_claims`).
+- What this process wrote counts until a view that began later: that one shows it, or what became of
+  it. Kept for longer it would hide a death (`test_what_was_written_counts_until_the_next_view`).
 """
 
 from __future__ import annotations
@@ -44,6 +47,13 @@ class _Contents(NamedTuple):
     roles: dict[str, RoleRecord]
 
 
+class _Written(NamedTuple):
+    """A claim that this process has written, in which of its writes."""
+
+    node: ClaimNode
+    write: int
+
+
 class Mirror:
     """One group. Any thread; views are read one at a time."""
 
@@ -51,21 +61,24 @@ class Mirror:
         self._layout = layout
         self._reader = reader
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._marks = Marks()
         self._view = View(group=group, revision=0)
         self._nodes: dict[str, ClaimNode | None] = {}
         self._listed: set[str] = set()
         self._keys: dict[ClaimKey, ClaimNode] = {}
-        self._written: dict[ClaimKey, ClaimNode] = {}
+        self._live: frozenset[str] = frozenset()
+        self._written: dict[ClaimKey, _Written] = {}
         self._writers: set[str] = set()
+        self._writes = 0
 
     # ------------------------------------------------------------------------ what is known now
 
     def known(self, key: ClaimKey) -> ClaimNode | None:
         """The key's node as it was read or written last; None: never claimed, or not read yet."""
         read, written = self._keys.get(key), self._written.get(key)
-        if read is None or (written is not None and written.number > read.number):
-            return written
+        if written is not None and (read is None or written.node.number > read.number):
+            return written.node
         return read
 
     def nodes(self) -> list[ClaimNode]:
@@ -78,14 +91,16 @@ class Mirror:
 
     def lives(self, sid: str) -> bool:
         """Whether the session was live at the last reading, or has claimed something since."""
-        return sid in self._view.members or sid in self._writers
+        return sid in self._live or sid in self._writers
 
     def wrote(self, nodes: Iterable[ClaimNode]) -> None:
         """Know what this process has just written, without reading it."""
-        for node in nodes:
-            self._written[node.claim.key] = node
-            if node.claim.session is not None:
-                self._writers.add(node.claim.session)
+        with self._writing:
+            self._writes += 1
+            for node in nodes:
+                self._written[node.claim.key] = _Written(node, self._writes)
+                if node.claim.session is not None:
+                    self._writers.add(node.claim.session)
 
     @property
     def size(self) -> int:
@@ -97,11 +112,21 @@ class Mirror:
     def view(self, deadline: Deadline) -> View:
         """The group as it is now: the same object as long as nothing has changed."""
         with self._alone(deadline):
+            writes = self._writes
             marks, seqs = self._reader.pulse(deadline)
             if marks != self._marks:
                 seqs = self._catch_up(marks, deadline)
             self._beat(seqs)
+            self._unlearn(writes)
             return self._view
+
+    def _unlearn(self, writes: int) -> None:
+        """Forget what was written up to then: a view that began later has been read."""
+        with self._writing:
+            if self._written:
+                left = {key: one for key, one in self._written.items() if one.write > writes}
+                self._written = left
+                self._writers = {one.node.claim.session or "" for one in left.values()}
 
     def beacons(self, deadline: Deadline) -> dict[str, BeaconSeen]:
         """The latest beacon of each live session."""
@@ -148,12 +173,13 @@ class Mirror:
     def _forget(self) -> None:
         """Somebody has deleted directories: what stood in them is no more."""
         self._marks = Marks()
-        self._nodes, self._listed, self._keys, self._written = {}, set(), {}, {}
+        self._nodes, self._listed, self._keys = {}, set(), {}
+        self._unlearn(self._writes)
         self._view = View(group=self._view.group, revision=self._view.revision)
 
     def _read_claims(self, names: Iterable[str], deadline: Deadline) -> bool:
         """Read claims that are not known; False if one was gone by then."""
-        own = {node.name: node for node in self._written.values()}
+        own = {one.node.name: one.node for one in list(self._written.values())}
         missing: dict[str, str] = {}
         for name in names:
             if name in own:
@@ -191,15 +217,16 @@ class Mirror:
     # ------------------------------------------------------------------------------- the picture
 
     def _adopt(self, listing: Listing, contents: _Contents) -> None:
-        old = self._view
+        old, before = self._view, self._live
+        self._live = listing.sessions  # first: `known` holders must not be taken for dead meanwhile
         changed = self._changed_keys(listing.claims)
-        if contents.members.keys() != old.members.keys() or _moved_on(contents.roles, old.roles):
+        if before != self._live or _moved_on(contents.roles, old.roles):
             changed = {*changed, *self._keys, *old.claims}
         claims = old.claims
         if changed:
             claims = dict(old.claims)
             for key in changed:
-                shown = _shown(self._keys.get(key), contents)
+                shown = _shown(self._keys.get(key), listing.sessions, contents.roles)
                 if shown is None:
                     claims.pop(key, None)
                 else:
@@ -208,17 +235,11 @@ class Mirror:
         self._marks = listing.marks
         self._view = View(
             group=old.group,
-            revision=listing.marks.revision or old.revision + 1,
+            revision=max(listing.marks.revision, old.revision + 1),
             members=MappingProxyType({sid: one.member for sid, one in contents.members.items()}),
             claims=claims,
             roles=MappingProxyType(contents.roles),
         )
-        self._written = {
-            key: node
-            for key, node in self._written.items()
-            if (read := self._keys.get(key)) is None or read.number < node.number
-        }
-        self._writers = {node.claim.session or "" for node in self._written.values()}
 
     def _changed_keys(self, names: list[str] | None) -> set[ClaimKey]:
         """Take over a listing of the claims; the keys that are not what they were."""
@@ -261,13 +282,15 @@ def _moved_on(roles: Mapping[str, RoleRecord], before: Mapping[str, RoleRecord])
     )
 
 
-def _shown(node: ClaimNode | None, contents: _Contents) -> Claim | None:
+def _shown(
+    node: ClaimNode | None, live: frozenset[str], roles: Mapping[str, RoleRecord]
+) -> Claim | None:
     """What a view shows of a key: nothing if it is free and of an older generation."""
     if node is None:
         return None
     claim = node.claim
-    if claim.session is not None and claim.session not in contents.members:
+    if claim.session is not None and claim.session not in live:
         claim = unheld(claim)
-    role = contents.roles.get(claim.key.role)
+    role = roles.get(claim.key.role)
     is_old = role is not None and claim.key.generation < role.generation
     return None if is_old and claim.session is None else claim

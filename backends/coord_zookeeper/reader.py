@@ -52,6 +52,7 @@ class Listing(NamedTuple):
 
     marks: Marks
     members: list[str]
+    sessions: frozenset[str]
     roles: list[str]
     claims: list[str] | None
     seqs: Mapping[str, int]
@@ -73,7 +74,7 @@ class Reader:
     def listing(self, deadline: Deadline, *, claims: bool) -> Listing:
         """All names, of one moment."""
         layout = self._layout
-        paths = [layout.members, layout.roles, layout.beacons]
+        paths = [layout.members, layout.sessions, layout.roles, layout.beacons]
         names = [children_of(path) for path in (*paths, *([layout.claims] if claims else []))]
         while True:
             found = self._read([*self._marks, *names, *self._marks], deadline)
@@ -82,9 +83,10 @@ class Reader:
         return Listing(
             _marks(found),
             _names(found[3]),
-            _names(found[4]),
-            _names(found[6]) if claims else None,
-            _seqs(found[5]),
+            frozenset(_names(found[4])),
+            _names(found[5]),
+            _names(found[7]) if claims else None,
+            _seqs(found[6]),
         )
 
     def contents(

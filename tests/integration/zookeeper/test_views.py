@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from coord.errors import StoreUnavailable
-from coord.model import Note
+from coord.model import Note, RoleRecord, Shape
 from coord.spi import Claimed, ClaimRequest, Held, Tenure
 from coord.testing import FaultProxy
 from coord.testing.servers import ZooKeeperServers
@@ -124,6 +124,63 @@ def test_a_key_claimed_a_moment_ago_through_the_same_store_is_held(
         assert other.view(group).claims[key].session == holder.id
         holder.close()
         rival.close()
+
+
+def test_what_was_written_counts_until_the_next_view(zookeeper_server: ZooKeeperServers) -> None:
+    """A holder that wrote, and died before any view, whose other key was swept: it is dead."""
+    group = group_name()
+    with opened(zookeeper_server.hosts) as store, opened(zookeeper_server.hosts) as other:
+        swept = store.put_role(group, RoleRecord(name="q", shape=Shape(1, 1)))
+        role = role_of(store, group)
+        store.view(group)
+        holder = store.open_session(group, record_of("a"), 30.0)
+        keys = (*swept.claim_keys(), *role.claim_keys())
+        for answer in holder.claim([ClaimRequest(key, 0, 1, Note()) for key in keys]):
+            assert isinstance(answer, Claimed)
+        holder.close()
+        other.put_role(group, replace(swept, generation=2))
+        rival = store.open_session(group, record_of("b"), 30.0)
+        claim = store.view(group).claims[keys[1]]
+        assert claim.session is None
+        [won] = rival.claim([ClaimRequest(keys[1], claim.token, 1, Note())])
+        assert isinstance(won, Claimed)
+        rival.close()
+
+
+def test_a_member_that_cannot_be_read_keeps_its_claims(zookeeper_server: ZooKeeperServers) -> None:
+    """A later release may write what this one cannot read; its heartbeats go on."""
+    group = group_name()
+    with opened(zookeeper_server.hosts) as store, opened(zookeeper_server.hosts) as other:
+        role = role_of(store, group)
+        holder = store.open_session(group, record_of("a"), 30.0)
+        [claim] = taken(holder, store, group)
+        with bare(zookeeper_server.hosts) as client:
+            client.set(f"/{group}/members/a", b"what is this")
+            client.set(f"/{group}/members", b"")
+        rival = other.open_session(group, record_of("b"), 30.0)
+        assert set(other.view(group).members) == {rival.id}
+        assert other.view(group).claims[claim.key].session == holder.id
+        request = ClaimRequest(claim.key, claim.token, role.version, Note())
+        assert rival.claim([request]) == [Held(claim.key)]
+        assert holder.claim([request]) == [claim]
+        assert other.depose(group, Tenure(claim.key, claim.token, Note()))
+        assert other.view(group).claims[claim.key].session is None
+        holder.close()
+        rival.close()
+
+
+def test_revisions_grow_though_directories_are_deleted(zookeeper_server: ZooKeeperServers) -> None:
+    group = group_name()
+    with opened(zookeeper_server.hosts) as store, bare(zookeeper_server.hosts) as client:
+        role_of(store, group)
+        store.view(group)
+        session = store.open_session(group, record_of(), 30.0)
+        before = store.view(group)
+        client.delete(f"/{group}/members", recursive=True)
+        after = store.view(group)
+        assert not after.members
+        assert after.revision > before.revision
+        session.close()
 
 
 def test_a_deleted_group_that_comes_back_is_read_anew(zookeeper_server: ZooKeeperServers) -> None:
