@@ -129,7 +129,10 @@ class Observed(NamedTuple):
 
 
 class BeaconSeen(NamedTuple):
-    """A member's latest beacon and the heartbeat number that carried it."""
+    """A member's latest beacon and the heartbeat number that carried it.
+
+    Peers judge by newer beacons: `seq` grows with each heartbeat whose beacon says something.
+    """
 
     seq: int
     payload: bytes
@@ -176,7 +179,12 @@ class Session(Protocol):
         ...
 
     def heartbeat(self, beacon: bytes) -> Proof:
-        """Renew, and publish `beacon`. O(1) requests whatever the session holds."""
+        """Renew, and publish `beacon`. O(1) requests whatever the session holds.
+
+        A beacon that says nothing (empty, or `Beacon().to_bytes()`), as the one before did, need
+        not be written again where the store itself ends sessions (not `Guarantees.peers_evict`):
+        nobody judges by the number of such heartbeats, so they may leave `seq` as it is.
+        """
         ...
 
     def claim(self, requests: Sequence[ClaimRequest]) -> list[Claimed | Held]:

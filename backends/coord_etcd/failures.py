@@ -16,7 +16,17 @@ import grpc
 
 from coord.errors import Certainty, SessionLost, StoreError, StoreRefused, StoreUnavailable
 
-__all__ = ["Compacted", "Next", "NoSuchLease", "Trouble", "judged", "late", "lost", "unproven"]
+__all__ = [
+    "Compacted",
+    "Next",
+    "NoSuchLease",
+    "Trouble",
+    "is_full",
+    "judged",
+    "late",
+    "lost",
+    "unproven",
+]
 
 
 class NoSuchLease(StoreRefused):
@@ -69,6 +79,7 @@ _CERTIFICATES = (
     "Name the CA in ETCDCTL_CACERT, and the client's certificate and key in ETCDCTL_CERT and "
     "ETCDCTL_KEY."
 )
+_FULL = "database space exceeded"
 _RULES = (
     _Rule("invalid auth token", Next.LOG_IN, "the login has expired", _CREDENTIALS),
     _Rule("auth store is old", Next.LOG_IN, "users or roles have just been changed", _CREDENTIALS),
@@ -86,7 +97,7 @@ _RULES = (
         "Grant it: etcdctl role grant-permission ROLE readwrite --prefix=true /coord/",
     ),
     _Rule(
-        "database space exceeded",
+        _FULL,
         Next.GIVE_UP,
         "etcd's database is full and takes no writes",
         "Compact, defragment, then `etcdctl alarm disarm`; set --auto-compaction-retention.",
@@ -205,6 +216,11 @@ def judged(error: grpc.RpcError, endpoint: str, timeout_s: float, *, heard: bool
     cure = "Is a majority of its members up?" if heard else _MAYBE_TLS
     found = _doubtful(Next.ELSEWHERE, cause, cure, StoreUnavailable)
     return found._replace(broken=_SAID_BY_ETCD not in text)
+
+
+def is_full(error: grpc.RpcError) -> bool:
+    """Whether etcd refused because its database is full."""
+    return _FULL in (error.details() or "")
 
 
 def late(endpoint: str, timeout_s: float, *, heard: bool = True) -> Trouble:

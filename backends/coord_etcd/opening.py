@@ -31,6 +31,7 @@ from coord_etcd import wire
 from coord_etcd.deadline import Deadline
 from coord_etcd.keys import Keys, session_of
 from coord_etcd.lane import Lane
+from coord_etcd.pulse import SAYS_NOTHING
 from coord_etcd.records import KeyValue, incarnation_in, member_value
 from coord_etcd.session import Opened, revoke
 
@@ -106,7 +107,7 @@ def _put_member(
         [wire.absent(member)],
         [
             wire.put(member, member_value(record, lease.proof.ttl_s), lease.number),
-            wire.put(keys.beacon(session_of(lease.number)), b"", lease.number),
+            wire.put(keys.beacon(session_of(lease.number)), SAYS_NOTHING, lease.number),
             wire.put(keys.changes, b""),
         ],
         [wire.read(member)],

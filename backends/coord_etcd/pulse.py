@@ -26,10 +26,14 @@ What remains: before 3.4.31 and 3.5.13 a revived leader may also *revoke* leases
 expired, through the cluster's log. No proof of ours can see that coming; tokens that reach the
 resource are for it.
 
-The beacon is put in the same transaction that reads the key: the store's log confirms the leader
-as a read does. With `quiet`, a beacon that says nothing, again, is not put, and the key is read
-alone: then a heartbeat writes nothing to any disk and nothing into etcd's history, and its number
-does not grow (docs/decisions/etcd-heartbeats.md).
+**In steady state a heartbeat writes nothing**, to no disk and not into etcd's history, which would
+otherwise fill the database of whoever does not compact it, and a full database would end every
+member although leases can still be renewed. The beacon is put while it says something, with each
+heartbeat, so that peers see it anew, and once more when it says nothing again: in the transaction
+that reads the key, whose way through the cluster's log confirms the leader as a read does
+(`test_heartbeats_that_say_nothing_write_nothing`). A beacon that a full database refuses costs
+nobody the proof: the key is then read alone (`test_a_full_database_demotes_nobody`). Peers, who
+judge only newer beacons, judge nobody meanwhile.
 """
 
 from __future__ import annotations
@@ -40,20 +44,21 @@ import etcd3.etcdrpc as rpc
 import grpc
 
 from coord.clock import Clock
-from coord.errors import SessionLost
 from coord.model import Beacon
 from coord.spi import Proof
 from coord_etcd import wire
 from coord_etcd.connection import Connection
 from coord_etcd.deadline import Deadline
-from coord_etcd.failures import lost
+from coord_etcd.failures import is_full, lost
 from coord_etcd.keys import Keys, lease_of
 from coord_etcd.lane import Attempts, Lane
 from coord_etcd.wire import Header, Message
 
-__all__ = ["Pulse", "proves"]
+__all__ = ["SAYS_NOTHING", "Pulse", "proves"]
 
-_SAYS_NOTHING = frozenset({b"", Beacon().to_bytes()})
+SAYS_NOTHING = Beacon().to_bytes()
+"""What a session's beacon says from its opening on."""
+_NOTHING = frozenset({b"", SAYS_NOTHING})
 
 
 class _Answers(NamedTuple):
@@ -77,48 +82,50 @@ def proves(renewed: Header, read: Header) -> bool:
 class Pulse:
     """Renews one session's lease. One thread at a time."""
 
-    def __init__(
-        self, lane: Lane, clock: Clock, keys: Keys, *, session: str, name: str, quiet: bool
-    ) -> None:
+    def __init__(self, lane: Lane, clock: Clock, keys: Keys, *, session: str, name: str) -> None:
         self._lane = lane
         self._clock = clock
         self._session = session
         self._lease = lease_of(session)
         self._member = keys.member(name)
         self._beacon = keys.beacon(session)
-        self._quiet = quiet
-        self._said: bytes | None = b""
+        self._said: bytes | None = SAYS_NOTHING
         self.unproven = 0
         """How many acknowledgements were not confirmed so far."""
 
     def beat(self, beacon: bytes, ttl_s: float, deadline: Deadline) -> Proof:
         """Renew and prove it. Raises `SessionLost` and the errors of the lane."""
         attempts = Attempts(self._lane, deadline)
+        told = beacon == self._said and beacon in _NOTHING
         while True:
             sent_at_s = self._clock.now()
             with self._lane.borrowed(deadline) as connection:
                 try:
-                    answers = self._ask(connection, beacon, deadline)
+                    renewal = self._renewed(connection, deadline)
+                    if not told:
+                        answers = self._publish(connection, beacon, deadline, renewal)
+                        told = True
+                    else:
+                        answers = self._confirm(connection, deadline, renewal)
                 except grpc.RpcError as error:
                     attempts.failed(connection, error)
                     continue
             if answers.lease != self._lease:
-                raise self._lost()
+                raise lost(self._session)
             if answers.ttl_s > 0 and proves(answers.renewed, answers.read):
                 return Proof(sent_at_s=sent_at_s, ttl_s=ttl_s)
             self.unproven += 1
             attempts.unclear(connection.endpoint)
 
-    def _ask(self, connection: Connection, beacon: bytes, deadline: Deadline) -> _Answers:
-        renewal = self._lane.ask(
-            connection, "LeaseKeepAlive", rpc.LeaseKeepAliveRequest(ID=self._lease), deadline
-        )
-        if self._quiet and beacon in _SAYS_NOTHING and self._said in _SAYS_NOTHING:
-            found = self._lane.ask(connection, "Range", wire.get(self._member), deadline)
-            return _Answers(renewal.header, renewal.TTL, found.header, _lease(found))
-        return self._ask_aloud(connection, beacon, deadline, renewal)
+    def _renewed(self, connection: Connection, deadline: Deadline) -> Message:
+        request = rpc.LeaseKeepAliveRequest(ID=self._lease)
+        return self._lane.ask(connection, "LeaseKeepAlive", request, deadline)
 
-    def _ask_aloud(
+    def _confirm(self, connection: Connection, deadline: Deadline, renewal: Message) -> _Answers:
+        found = self._lane.ask(connection, "Range", wire.get(self._member), deadline)
+        return _Answers(renewal.header, renewal.TTL, found.header, _lease(found))
+
+    def _publish(
         self, connection: Connection, beacon: bytes, deadline: Deadline, renewal: Message
     ) -> _Answers:
         self._said = None  # not known until answered
@@ -127,14 +134,16 @@ class Pulse:
             [wire.put(self._beacon, beacon, self._lease), wire.read(self._member)],
             [wire.read(self._member)],
         )
-        answer = self._lane.ask(connection, "Txn", request, deadline)
+        try:
+            answer = self._lane.ask(connection, "Txn", request, deadline)
+        except grpc.RpcError as error:
+            if not is_full(error):
+                raise
+            return self._confirm(connection, deadline, renewal)
         if answer.succeeded:
             self._said = beacon
         found = answer.responses[-1].response_range
         return _Answers(renewal.header, renewal.TTL, answer.header, _lease(found))
-
-    def _lost(self) -> SessionLost:
-        return lost(self._session)
 
 
 def _lease(found: Message) -> int | None:

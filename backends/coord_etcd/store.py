@@ -60,12 +60,10 @@ class EtcdStore:
         *,
         user: User | None = None,
         root: str = ROOT,
-        quiet: bool = False,
         clock: Clock = SYSTEM_CLOCK,
         timeout_s: float = 1.0,
     ) -> None:
         self._root = root
-        self._quiet = quiet
         self._clock = clock
         self._timeout_s = timeout_s
         self._targets = targets
@@ -89,7 +87,6 @@ class EtcdStore:
             place.targets,
             user=place.user,
             root=place.root,
-            quiet=place.quiet,
             clock=clock,
             timeout_s=timeout_s,
         )
@@ -114,9 +111,7 @@ class EtcdStore:
             opened,
             keys=keys,
             lane=self._lane,
-            pulse=Pulse(
-                self._pulse_lane, self._clock, keys, session=session, name=name, quiet=self._quiet
-            ),
+            pulse=Pulse(self._pulse_lane, self._clock, keys, session=session, name=name),
             tenancy=Tenancy(self._lane, keys, session, name, Seen(views.row, views.generation)),
             timeout_s=self._timeout_s,
         )
@@ -126,7 +121,7 @@ class EtcdStore:
         return self._views(group).view(self._deadline())
 
     def beacons(self, group: str) -> Mapping[str, BeaconSeen]:
-        """The latest beacon of each live session; numbers count those that were published."""
+        """The latest beacon of each live session; numbers count those that were put (`pulse`)."""
         keys = self._keys(group)
         found = self._lane.call("Range", wire.get(*keys.beacons), self._deadline())
         return {keys.session_in(kv.key): BeaconSeen(kv.version, kv.value) for kv in found.kvs}

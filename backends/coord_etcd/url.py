@@ -37,14 +37,11 @@ class Place(NamedTuple):
     user: User | None
     root: str
     group: str
-    quiet: bool
 
 
 def place_of(url: str, environment: Mapping[str, str], *, timeout_s: float) -> Place:
     """Read a URL and the environment. Raises `ConfigError`."""
-    address = parsed_address(
-        url, scheme="etcd", options={"tls", "quiet"}, syntax=_SYNTAX, deep=True
-    )
+    address = parsed_address(url, scheme="etcd", options={"tls"}, syntax=_SYNTAX, deep=True)
     named = [name for name in _FILES if environment.get(name)]
     tls = switch_option(address, "tls", default=bool(named))
     credentials = _credentials(environment) if tls else None
@@ -52,8 +49,7 @@ def place_of(url: str, environment: Mapping[str, str], *, timeout_s: float) -> P
         Target(str(host), credentials, timeout_s) for host in address.hosts(PORT, syntax=_SYNTAX)
     ]
     root = "/" + "/".join(address.parents) if address.parents else ROOT
-    quiet = switch_option(address, "quiet", default=False)
-    return Place(targets, _user(environment), root, address.group, quiet)
+    return Place(targets, _user(environment), root, address.group)
 
 
 def _user(environment: Mapping[str, str]) -> User | None:

@@ -382,3 +382,23 @@ def test_a_full_database_is_named() -> None:
         assert not findings["space"].ok
         assert "NOSPACE" in findings["space"].value
         session.close()
+
+
+def test_a_full_database_demotes_nobody() -> None:
+    """Leases can be renewed all the same; a beacon that cannot be put costs nobody the proof."""
+    with (
+        started(lambda: EtcdServers(flags=["--quota-backend-bytes", "200000"])) as servers,
+        opened(servers.url("unused")) as store,
+        Etcd.at(servers.hosts) as etcd,
+    ):
+        well, late = (store.open_session("g", record(name), 60) for name in ("well", "late"))
+        for session in (well, late):
+            session.heartbeat(b"{}")
+        etcd.fill()
+        for beacon in (b"overdue", b"overdue", b"{}", b"{}"):
+            before_s = SYSTEM_CLOCK.now()
+            assert well.heartbeat(b"{}").sent_at_s >= before_s
+            assert late.heartbeat(beacon).sent_at_s >= before_s
+        assert set(store.view("g").members) == {well.id, late.id}
+        well.close()
+        late.close()
