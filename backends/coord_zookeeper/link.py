@@ -121,7 +121,14 @@ class Link:
         return self._started and given_up
 
     def close(self, deadline: Deadline, *, farewell: bool) -> None:
-        """Stop its threads and close its sockets; `farewell` ends its session first. Idempotent."""
+        """Stop its threads and close its sockets; `farewell` ends its session first. Idempotent.
+
+        In a forked child nothing: connections are shared with the parent, who still uses them
+        (`test_a_forked_child_that_closes_leaves_its_parents_connections_alone`).
+        """
+        if os.getpid() != self._pid:
+            self._closed = True
+            return
         with self._lock:
             if self._closed:
                 return
@@ -259,8 +266,10 @@ class _Translating:
 def dispose(client: ZooClient, deadline: Deadline, *, farewell: bool) -> None:
     """Stop a client's threads and close its sockets, within the deadline as far as can be.
 
-    `farewell`: end its session at the server first. A server that does not answer is not waited
-    for beyond the deadline; the last thread then ends by itself.
+    `farewell`: end its session at the server first. It is given a moment even when time is up, or
+    a session that was made and not answered would stay for its whole ttl
+    (`test_a_session_whose_opening_was_given_up_is_ended`). A server that does not answer is not
+    waited for any longer; the last thread then ends by itself.
     """
 
     def work() -> None:
@@ -271,7 +280,7 @@ def dispose(client: ZooClient, deadline: Deadline, *, farewell: bool) -> None:
 
     thread = threading.Thread(target=work, name="coord-zookeeper-close", daemon=True)
     thread.start()
-    thread.join(deadline.left_s())
+    thread.join(max(deadline.left_s(), _GRACE_S))
     if thread.is_alive():
         client.wire.retire()
         thread.join(_GRACE_S)

@@ -93,7 +93,9 @@ class ZooKeeperSession:
         """Renew, and publish `beacon`: one transaction, whatever the session holds.
 
         A node in place of the one before it, so that one listing shows all beacons and all
-        heartbeat numbers. After a heartbeat of unknown fate, whichever is there is removed.
+        heartbeat numbers. After a heartbeat of unknown fate, whichever is there is removed. Where
+        somebody else has removed it, or the directory, the session ends: nothing is sent twice
+        (`test_a_heartbeat_whose_directory_was_deleted_ends_the_session`).
         """
         self._check()
         deadline = Deadline(self._timeout_s)
@@ -108,12 +110,9 @@ class ZooKeeperSession:
         found = self._commit(ops, deadline)
         if found is not None:
             self._beacons = old
-            if found.at == 0:
+            if found.code == NO_NODE:
                 raise self._end()
-            if found.code != NO_NODE:
-                raise refused(found.code, self._pulse.link.where)
-            self._beacons = [*old, name]  # somebody removed a beacon: begin anew
-            return self.heartbeat(beacon)
+            raise refused(found.code, self._pulse.link.where)
         if not sure:
             for stray in old:
                 self._pulse.link.send([delete(path + stray)])

@@ -6,11 +6,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
-from coord.errors import DuplicateMember, ForkedProcess, SessionLost, StoreUnavailable
+from coord.errors import Certainty, DuplicateMember, ForkedProcess, SessionLost, StoreUnavailable
 from coord.model import Claim, Note
 from coord.spi import ClaimRequest, Tenure
 from coord.testing import FaultProxy
@@ -250,6 +251,24 @@ def test_a_session_given_up_in_silence_stops_renewing_within_its_timeout(
         assert set(other.view(group).members) == {session.id}, "its ttl is not over"
 
 
+def test_a_session_whose_opening_was_given_up_is_ended(
+    zookeeper_server: ZooKeeperServers, proxy: FaultProxy
+) -> None:
+    """Time was up before the server's answer: nobody would end it for a whole ttl."""
+    group = group_name()
+    with opened(zookeeper_server.hosts) as other, opened(proxy.hostport, timeout_s=1.0) as store:
+        role_of(other, group)
+        sessions = live_sessions(zookeeper_server)
+        made = proxy.on_request(f"/{group}/members/a".encode(), "pass")
+        proxy.replies.set(latency_s=0.4)  # of three, two come in time
+        with pytest.raises(StoreUnavailable) as caught:
+            store.open_session(group, record_of("a"), 60.0)
+        assert made.fired
+        assert caught.value.certainty is Certainty.UNKNOWN
+        assert until(lambda: live_sessions(zookeeper_server) <= sessions)
+        assert not other.view(group).members
+
+
 def test_a_view_outlives_a_restarted_server(zookeeper_server: ZooKeeperServers) -> None:
     """Reads are sent again while there is time; sessions go on where their ttl allows it."""
     group = group_name()
@@ -285,6 +304,21 @@ def test_a_heartbeat_of_unknown_fate_leaves_one_beacon(
         session.close()
 
 
+def test_a_heartbeat_whose_directory_was_deleted_ends_the_session(
+    zookeeper_server: ZooKeeperServers, proxy: FaultProxy
+) -> None:
+    group = group_name()
+    with opened(proxy.hostport) as store, bare(zookeeper_server.hosts) as client:
+        session = store.open_session(group, record_of(), 30.0)
+        session.heartbeat(b"")
+        client.delete(f"/{group}/beacons", recursive=True)
+        sent = proxy.on_request(f"/{group}/beacons/".encode(), "pass", times=None)
+        with pytest.raises(SessionLost):
+            session.heartbeat(b"")
+        assert sent.fired == 2, "one transaction: a beacon made, another removed"
+        assert until(lambda: not store.view(group).members)
+
+
 def _beats(session: ZooKeeperSession) -> bool:
     try:
         session.heartbeat(b"three")
@@ -312,3 +346,27 @@ def test_a_forked_child_is_told_to_open_its_own(zookeeper_server: ZooKeeperServe
         with os.fdopen(reading, "rb") as answer:
             assert answer.read() == b"refused"
         assert store.view(group) is store.view(group)
+
+
+def test_a_forked_child_that_closes_leaves_its_parents_connections_alone(
+    zookeeper_server: ZooKeeperServers, proxy: FaultProxy
+) -> None:
+    group = group_name()
+    with opened(proxy.hostport, options="?ask_role=false") as store:
+        session = store.open_session(group, record_of(), 30.0)
+        store.view(group)
+        session.heartbeat(b"")
+        before = proxy.counters.total
+        child = os.fork()
+        if child == 0:
+            try:
+                with suppress(ForkedProcess):
+                    session.close()
+                store.close()
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        session.heartbeat(b"")
+        assert set(store.view(group).members) == {session.id}
+        assert proxy.counters.total == before
+        session.close()
