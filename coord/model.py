@@ -341,11 +341,9 @@ class Beacon:
 class LiveMember:
     """A live session as a view shows it, with what the store can say of its end.
 
-    `seq` grows with each heartbeat where peers end sessions, elsewhere at least with each whose
-    beacon says something (`coord.spi.Session.heartbeat`). `expires_at_s`, where the store can
-    compare clocks, is the moment on the reader's own clock after which `evict` will succeed if no
-    newer heartbeat is there by then. `gone` says that its process is provably dead: `evict`
-    succeeds at once.
+    `seq` grows with heartbeats (with which, `coord.spi.Session.heartbeat` says). `expires_at_s`, if
+    the store can compare clocks, is the moment on the reader's own clock after which `evict` will
+    succeed unless a newer heartbeat is there. `gone`: its process is dead, `evict` succeeds at once.
     """
 
     session: str
