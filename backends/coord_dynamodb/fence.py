@@ -17,6 +17,13 @@ act of a tenure finds another stamp there; then the register is moved, and the a
    between leaves it to the next. After that nobody of an older generation passes, at any seat:
    items that exist show the newer generation, and an item is only made in one transaction with a
    check that the gate still shows the maker's generation.
+
+An item is made with token 0, which nobody has; its maker then sees it there, reads the gate once
+more and only then puts its token in, as in step 1. For Amazon shows the items of a transaction one
+by one: whoever raises the gate just after an item was made may not find the item yet when it lists
+them. With its maker's token in it that item would let an older generation act, for good
+(`test_an_item_that_shows_late_lets_no_older_generation_act`). A gate that is read after the item
+was seen tells: if it still shows our generation, whoever raises it later finds the item.
 """
 
 from __future__ import annotations
@@ -243,9 +250,8 @@ class DynamoDBFence:
             "TableName": self._table,
             "Key": self._item_key(self._seat),
             "UpdateExpression": "SET gen = :g, tok = :t",
-            "ConditionExpression": "attribute_not_exists(gen) OR gen < :g"
-            " OR (gen = :g AND tok < :t)",
-            "ExpressionAttributeValues": self._values(),
+            "ConditionExpression": "attribute_not_exists(gen) OR gen < :g",
+            "ExpressionAttributeValues": {**raised, ":t": _n(0)},
         }
         open_gate = self._condition("gen = :g AND closed = :g", raised, sk=_GATE)
         try:

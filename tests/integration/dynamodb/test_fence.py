@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -248,6 +248,40 @@ def test_leaders_of_many_shards_open_a_generation_at_once(bench: Bench) -> None:
         thread.join(30.0)
     assert failed == []
     assert [bench.value(shard) for shard in range(6)] == ["two"] * 6
+
+
+class Late:
+    """A client whose transaction that makes an item shows that item late, as Amazon's may."""
+
+    def __init__(self, client: Any, between: Callable[[], None]) -> None:  # noqa: ANN401
+        self._client = client
+        self._between = between
+
+    def transact_write_items(self, **asked: Any) -> Any:  # noqa: ANN401
+        made = asked["TransactItems"][-1].get("Update")
+        if made is None:
+            return self._client.transact_write_items(**asked)
+        self._between()
+        return self._client.update_item(**made)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._client, name)
+
+
+def test_an_item_that_shows_late_lets_no_older_generation_act(bench: Bench) -> None:
+    """Whoever raised the gate has listed the items meanwhile, and not found it."""
+    bench.act(tenure(10, shard=1), 1, "opened")
+
+    def supersede() -> None:
+        bench.act(tenure(100, generation=2, shard=1), 1, "newer")
+
+    with pytest.raises(Fenced):
+        bench.act(tenure(11), 2, "older", client=Late(bench.client, supersede))
+    assert bench.value(2) is None
+    with pytest.raises(Fenced):
+        bench.act(tenure(11), 2, "older")
+    bench.act(tenure(101, generation=2), 2, "newer")
+    assert bench.value(2) == "newer"
 
 
 def test_wrong_use_is_told(bench: Bench) -> None:
