@@ -22,10 +22,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 
 from coord.errors import SessionLost
 from coord_dynamodb.changes import Change, Log, log_of
-from coord_dynamodb.failures import Cancelled
+from coord_dynamodb.failures import Cancelled, ConditionFailed
 from coord_dynamodb.group import Action, Group
 from coord_dynamodb.items import MemberItem, member_of, member_sk, number, text
 from coord_dynamodb.link import Deadline
@@ -92,8 +93,11 @@ class Pen:
             when="sid = :me AND k = :k",
             values={":me": text(self.session), ":k": number(self._last)},
         )
-        self.group.write(action, deadline)
-        self._log = Log(self._last)
+        with suppress(
+            ConditionFailed
+        ):  # the session is over, or has gone on: it is of use, or gone
+            self.group.write(action, deadline)
+            self._log = Log(self._last)
 
     def _head(self, log: Log, nonce: str) -> Action:
         return self.group.update(

@@ -5,8 +5,9 @@ pushes nothing, so the counters of members and roles are read every `poll_s`, at
 strong read; whatever changes raises one (`items.py`), and heartbeats raise none. Rules:
 
 - The first look at a group wakes its watches, since nobody knows what was before.
-- Errors are passing here: what could not be read now is compared at the next look. While the table
-  is throttled, looks are rarer.
+- Errors are passing here, whatever they are: what could not be read now is compared at the next
+  look, and nothing ends the thread, since nobody would notice
+  (`test_no_error_ends_the_watching`). While the table is throttled, looks are rarer.
 - Tidying: logs that are of no use any more (`pen.py`), and claims of closed generations, a few at a
   time, by the member with the smallest session id alone.
 """
@@ -20,7 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
-from coord.errors import CoordError, StoreError
+from coord.errors import CoordError
 from coord_dynamodb.group import Group
 from coord_dynamodb.listing import Mark, marks
 
@@ -58,7 +59,7 @@ class DynamoDBWatch:
 
 
 class _Seen(NamedTuple):
-    watch_ids: frozenset[int]
+    watches: frozenset[DynamoDBWatch]  # not their ids, which Python gives away again
     mark: Mark
 
 
@@ -79,7 +80,8 @@ class Watcher:
         watch = DynamoDBWatch(group, wake, self)
         with self._lock:
             self._watches.append(watch)
-            if self._thread is None and not self._stop.is_set():
+            running = self._thread is not None and self._thread.is_alive()
+            if not running and not self._stop.is_set():
                 self._thread = threading.Thread(
                     target=self._run, name="coord-dynamodb-watch", daemon=True
                 )
@@ -112,30 +114,32 @@ class Watcher:
             watches = list(self._watches)
         for group in {watch.group.name: watch.group for watch in watches}.values():
             mine = [watch for watch in watches if watch.group.name == group.name]
-            try:
-                self._look(group, mine)
-            except StoreError:
-                well = False
-            with suppress(CoordError):
-                self._tidy(group.name)
+            well = _passing(lambda: self._look(group, mine)) and well  # noqa: B023  called here
+            _passing(lambda: self._tidy(group.name))  # noqa: B023
         return well
 
     def _look(self, group: Group, watches: list[DynamoDBWatch]) -> None:
         before = self._seen.get(group.name)
         mark = marks(group, group.link.deadline())
-        self._seen[group.name] = _Seen(frozenset(map(id, watches)), mark)
+        self._seen[group.name] = _Seen(frozenset(watches), mark)
         for watch in watches:
-            if before is None or mark != before.mark or id(watch) not in before.watch_ids:
-                _call(watch)
+            if before is None or mark != before.mark or watch not in before.watches:
+                _passing(watch.wake)
 
 
-def _call(watch: DynamoDBWatch) -> None:
-    """Wake one; an error of the caller's is shown as any thread's would be, and ends nothing."""
+def _passing(step: Callable[[], None]) -> bool:
+    """Do a step, and say whether it went well. An error ends nothing; one that is not of the table
+    or the way to it is shown as any thread's would be.
+    """
     try:
-        watch.wake()
+        step()
+    except CoordError:
+        return False
     except Exception:  # noqa: BLE001
         kind, error, trace = sys.exc_info()
         assert kind is not None  # noqa: S101  inside an except clause
         threading.excepthook(
             threading.ExceptHookArgs((kind, error, trace, threading.current_thread()))
         )
+        return False
+    return True
