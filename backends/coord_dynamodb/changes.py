@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from coord.model import ClaimKey
 from coord_dynamodb.items import Stored
 
-__all__ = ["LOG_BYTES", "Change", "Log", "changes_in", "log_of", "newer"]
+__all__ = ["LOG_BYTES", "Change", "Log", "all_changes_in", "changes_in", "log_of", "newer"]
 
 LOG_BYTES = 4096
 """What a log may weigh: every poll reads it while it is there, and every transaction writes it.
@@ -45,11 +45,14 @@ class Log(NamedTuple):
     since: int
     entries: tuple[str, ...] = ()
 
-    def with_entry(self, number: int, changes: Sequence[Change]) -> Log:
-        """The log after transaction `number`; what is too old is left out, if it is too long."""
+    def with_entry(self, number: int, changes: Sequence[Change], most: int | None = None) -> Log:
+        """The log after transaction `number`; what is oldest is left out while it is longer than
+        `most` bytes (`LOG_BYTES`).
+        """
         entries = [*self.entries, _entry(number, changes)]
         since = self.since
-        while len(entries) > 1 and sum(map(len, entries)) + len(entries) > LOG_BYTES:
+        most = most or LOG_BYTES
+        while len(entries) > 1 and sum(map(len, entries)) + len(entries) > most:
             since = int(json.loads(entries.pop(0))[0])
         return Log(since, tuple(entries))
 
@@ -70,6 +73,14 @@ def changes_in(log: str, *, known: int, upto: int) -> list[Change] | None:
         return [change for entry in entries for row in entry[1] for change in _changes(row)]
     except _UNREADABLE:
         return None
+
+
+def all_changes_in(log: str) -> list[Change]:
+    """All that a log tells, which is nothing if it cannot be read."""
+    try:
+        return [c for entry in json.loads(log)["e"] for row in entry[1] for c in _changes(row)]
+    except _UNREADABLE:
+        return []
 
 
 def log_of(stored: str, *, upto: int) -> Log:

@@ -37,6 +37,7 @@ from coord_dynamodb.items import (
 )
 from coord_dynamodb.link import Deadline
 from coord_dynamodb.pen import Pen
+from coord_dynamodb.snapshot import Snapshots
 
 __all__ = ["Taking", "let_go"]
 
@@ -62,12 +63,14 @@ class _Ask(NamedTuple):
 class Taking:
     """One `claim` call: from requests to answers."""
 
-    def __init__(self, pen: Pen, limit: Limit, deadline: Deadline) -> None:
+    def __init__(self, pen: Pen, limit: Limit, known: Snapshots, deadline: Deadline) -> None:
         self._pen = pen
         self._group: Group = pen.group
         self._limit = limit
+        self._known = known
         self._deadline = deadline
         self._answers: dict[int, Claimed | Held] = {}
+        self._may_land = False  # whether a try that was given up may still be applied
 
     def run(
         self, requests: Sequence[ClaimRequest], dead: Iterable[str | None]
@@ -76,12 +79,15 @@ class Taking:
         asks = [_Ask(n, *pair) for n, pair in enumerate(zip(requests, dead, strict=True))]
         asks.sort(key=lambda ask: ask.role)
         while asks:
-            now, later = first_cut(asks, self._limit.size, lambda ask: ask.role)
+            size = self._limit.size
+            now, later = first_cut(asks, size, lambda ask: ask.role)
             try:
                 asks = [*self._attempt(now), *later]
             except TooMany as error:
-                self._limit.lower(error.limit)
+                self._limit.lower(error.limit, sent=size)
             except (StoreUnavailable, StoreRefused) as error:
+                if self._may_land:
+                    raise _partly(error) from None
                 won = any(isinstance(answer, Claimed) for answer in self._answers.values())
                 if error.certainty is not Certainty.NOT_APPLIED or not won:
                     raise
@@ -90,8 +96,6 @@ class Taking:
 
     def _attempt(self, asks: list[_Ask]) -> list[_Ask]:
         """Send one transaction; note who is answered, and return who has to be asked for again."""
-        if self._answers:
-            self._group.link.check_left(self._deadline)
         roles = {ask.role: ask.request for ask in asks}
         tokens = {ask.place: ask.token for ask in asks}
         checks = [self._check(request) for request in roles.values()]
@@ -104,8 +108,10 @@ class Taking:
         try:
             self._pen.write([*checks, *takes], changes, self._deadline)
         except Cancelled as answer:
+            self._may_land = answer.doubtful
             closed = {role for n, role in enumerate(roles, start=1) if answer.failed(n)}
             return self._sorted_out(asks, answer, closed, first=1 + len(roles))
+        self._may_land = False  # transactions follow one another (`pen.py`)
         for ask in asks:
             self._answers[ask.place] = Claimed(ask.request.key, tokens[ask.place])
         return []
@@ -163,6 +169,8 @@ class Taking:
         """
         key, seen = ask.request.key, ask.request.seen_token
         self._answers[ask.place] = Held(key)
+        if (stored.token if stored is not None else 0) != seen:
+            self._known.refused(self._group.name, key, seen, stored)
         if stored is None:
             return None
         if stored.owner == self._pen.session and stored.token >= seen:
@@ -188,18 +196,17 @@ def let_go(
     left = list(tenures)
     applied = False
     while left:
-        now, later = first_cut(left, limit.size)
+        size = limit.size
+        now, later = first_cut(left, size)
         owner = me if keep else None
         changes = [Change(t.key, Stored(t.token, owner, note_text(t.note))) for t in now]
         try:
-            if applied:
-                pen.group.link.check_left(deadline)
             pen.write([_leave(pen, tenure, keep=keep) for tenure in now], changes, deadline)
             left, applied = later, True
         except Cancelled as answer:
             left = [t for n, t in enumerate(now, start=1) if not answer.failed(n)] + later
         except TooMany as error:
-            limit.lower(error.limit)
+            limit.lower(error.limit, sent=size)
         except (StoreUnavailable, StoreRefused) as error:
             raise _partly(error) if applied else error from None
 
@@ -216,5 +223,5 @@ def _leave(pen: Pen, tenure: Tenure, *, keep: bool) -> Action:
 
 
 def _partly(error: StoreUnavailable | StoreRefused) -> StoreUnavailable | StoreRefused:
-    """Some of it is done: nobody may hear that nothing is."""
+    """Some of it is done, or may be: nobody may hear that nothing is."""
     return type(error)(error.cause, cure=error.cure, certainty=Certainty.UNKNOWN)

@@ -18,21 +18,26 @@ T = TypeVar("T")
 
 
 class Limit:
-    """How many actions a transaction may have: as configured, or less once a server said so."""
+    """How many actions a transaction may have: as configured, or less once a server said so.
+    Any thread: sessions share it.
+    """
 
     def __init__(self, size: int) -> None:
         self.size = size
 
-    def lower(self, limit: int) -> None:
-        """The server takes at most `limit`. Raises StoreRefused if nothing can be done with it."""
+    def lower(self, limit: int, *, sent: int) -> None:
+        """The server takes at most `limit`, and refused `sent`: what was sent is judged by that,
+        since another session may have lowered the size meanwhile. Raises StoreRefused if nothing
+        can be done with it.
+        """
         if limit < BATCH_MIN:
             raise StoreRefused(
                 f"the server takes {limit} items a transaction, and claiming needs {BATCH_MIN}",
                 cure="Use a server that takes more.",
             )
-        if limit >= self.size:
-            raise InternalError(f"a transaction of {self.size} was refused by a limit of {limit}")
-        self.size = limit
+        if limit >= sent:
+            raise InternalError(f"a transaction of {sent} was refused by a limit of {limit}")
+        self.size = min(self.size, limit)
 
 
 def first_cut(

@@ -3,6 +3,11 @@
 Owns that translation. Repeats nothing and opens nothing. What a server says about credentials is
 never repeated: such answers carry signed headers, among them session tokens
 (`test_no_secret_is_in_any_error`).
+
+`NOT_APPLIED` is said only of what DynamoDB itself refused, by a code that we know, or what no
+connection was made for. Whatever else comes back, perhaps from something in between, may come after
+the request was applied: broken TLS, pages of a proxy
+(`test_only_what_dynamodb_itself_refused_is_certain_not_to_have_been_applied`).
 """
 
 from __future__ import annotations
@@ -19,7 +24,16 @@ from coord.errors import (
     StoreUnavailable,
 )
 
-__all__ = ["Cancelled", "ConditionFailed", "Failure", "Place", "TooMany", "Verdict", "judged"]
+__all__ = [
+    "Cancelled",
+    "ConditionFailed",
+    "Place",
+    "TooMany",
+    "Verdict",
+    "judged",
+    "stranger",
+    "without_secrets",
+]
 
 _NO, _UNKNOWN = Certainty.NOT_APPLIED, Certainty.UNKNOWN
 
@@ -55,6 +69,7 @@ _SERVER_TROUBLE = {
     "ServiceUnavailableException",
     "TransactionInProgressException",
 }
+_USERINFO = re.compile(r"(?<=//)[^/@\s]*@")
 _ACTION = re.compile(r"perform: (\w+:\w+)")
 _LIMIT = re.compile(r"length less than or equal to (\d+)")
 _SERVER_ERROR = 500
@@ -117,13 +132,15 @@ class Verdict(NamedTuple):
     link: bool = False
 
 
-Failure = Exception
-"""What botocore raises; its classes are not imported, so that importing us stays cheap."""
+def without_secrets(url: str) -> str:
+    """A URL as it may be shown: some write user and password into that of their endpoint."""
+    return _USERINFO.sub("", url)
 
 
-def judged(failure: Failure, place: Place, *, doubtful: bool) -> Verdict:
+def judged(failure: Exception, place: Place, *, doubtful: bool) -> Verdict:
     """What to make of a failed request. Raises ConditionFailed, Cancelled and TooMany.
 
+    botocore's classes are told by name and not imported, so that importing us stays cheap.
     `doubtful`: an earlier try of the same request may have been applied.
     """
     response = getattr(failure, "response", None)
@@ -137,6 +154,7 @@ def judged(failure: Failure, place: Place, *, doubtful: bool) -> Verdict:
             f"TLS with {place.where} failed: {_short(failure)}",
             "Compare http:// and https:// in the endpoint; for a certificate of your own set "
             "AWS_CA_BUNDLE.",
+            _UNKNOWN,
         )
     if names & {"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"}:
         return _unavailable(f"{place.where} cannot be reached", _NO, again=True, link=True)
@@ -145,7 +163,7 @@ def judged(failure: Failure, place: Place, *, doubtful: bool) -> Verdict:
     if names & {"ConnectionClosedError", "HTTPClientError", "ResponseStreamingError"}:
         return _unavailable(f"{place.where} broke the connection", again=True, link=True)
     if names & {"ResponseParserError", "UnicodeDecodeError", "JSONDecodeError"}:
-        return _stranger(place)
+        return stranger(place)
     error = InternalError(f"{type(failure).__name__} from botocore: {_short(failure)}")
     return Verdict(error, _UNKNOWN)
 
@@ -176,9 +194,11 @@ def _answered(response: dict[str, Any], place: Place, *, doubtful: bool) -> Verd
     if code in _SERVER_TROUBLE or status >= _SERVER_ERROR:
         return _unavailable(f"{place.where} is in trouble ({code})", again=True)
     if not code or code.isdigit():
-        return _stranger(place)
+        return stranger(place)
     return _refused(
-        f"{place.where} refused: {code}: {message[:_SHOWN]}", "Look this error up at Amazon."
+        f"{place.where} refused: {code}: {message[:_SHOWN]}",
+        "Look this error up at Amazon.",
+        _UNKNOWN,
     )
 
 
@@ -230,7 +250,7 @@ def _bad_credentials(code: str, message: str, place: Place) -> Verdict:
     )
 
 
-def _no_credentials(failure: Failure) -> Verdict:
+def _no_credentials(failure: Exception) -> Verdict:
     if "Retrieval" in type(failure).__name__:
         return _unavailable("credentials could not be fetched from their provider", _NO)
     return Verdict(
@@ -252,15 +272,17 @@ def _throttled(place: Place) -> Verdict:
     )
 
 
-def _stranger(place: Place) -> Verdict:
+def stranger(place: Place) -> Verdict:
+    """Something else answered, perhaps a proxy that had passed the request on."""
     return _refused(
         f"{place.where} does not answer as DynamoDB does",
         "Check the endpoint's host, port and http:// or https://.",
+        _UNKNOWN,
     )
 
 
-def _refused(cause: str, cure: str) -> Verdict:
-    return Verdict(StoreRefused(cause, cure=cure), _NO)
+def _refused(cause: str, cure: str, certainty: Certainty = _NO) -> Verdict:
+    return Verdict(StoreRefused(cause, cure=cure, certainty=certainty), certainty)
 
 
 def _unavailable(
@@ -275,5 +297,6 @@ def _unavailable(
     return Verdict(error, certainty, again, link)
 
 
-def _short(failure: Failure) -> str:
-    return str(failure).splitlines()[0][:_SHOWN] if str(failure) else type(failure).__name__
+def _short(failure: Exception) -> str:
+    said = without_secrets(str(failure))
+    return said.splitlines()[0][:_SHOWN] if said else type(failure).__name__

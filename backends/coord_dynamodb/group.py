@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from coord.errors import Certainty, StoreUnavailable
 from coord_dynamodb.items import Item
 from coord_dynamodb.link import Deadline, Link
 
@@ -103,7 +102,6 @@ class Group(NamedTuple):
                 for item in found.get("Responses", {}).get(self.link.table, ()):
                     out[item["sk"]["S"]] = item
                 keys = found.get("UnprocessedKeys", {}).get(self.link.table, {}).get("Keys", [])
-                self._in_time(deadline, more=bool(keys))
         return out
 
     def query(
@@ -116,12 +114,7 @@ class Group(NamedTuple):
         only: str | None = None,
     ) -> Iterator[Item]:
         """All items of a range of sort keys, in their order. `only`: these attributes."""
-        asked: dict[str, Any] = {
-            "TableName": self.link.table,
-            "KeyConditionExpression": f"pk = :pk AND {condition}",
-            "ExpressionAttributeValues": {":pk": {"S": self.name}, **values},
-            "ConsistentRead": strong,
-        }
+        asked = self._range(condition, values, strong=strong)
         if only is not None:
             asked["ProjectionExpression"] = only
         while True:
@@ -130,13 +123,24 @@ class Group(NamedTuple):
             if not found.get("LastEvaluatedKey"):
                 return
             asked["ExclusiveStartKey"] = found["LastEvaluatedKey"]
-            self._in_time(deadline, more=True)
 
-    def _in_time(self, deadline: Deadline, *, more: bool) -> None:
-        if more and deadline.left_s <= 0:
-            raise StoreUnavailable(
-                f"reading group {self.name} took longer than {self.link.timeout_s:g} s",
-                cure="Raise the ttl, from which timeouts follow, or cut the group into smaller "
-                "ones.",
-                certainty=Certainty.NOT_APPLIED,
-            )
+    def page(
+        self, condition: str, values: Values, deadline: Deadline, *, after: str | None, most: int
+    ) -> tuple[list[Item], str | None]:
+        """Some items of a range of sort keys, strongly: the first that come `after` one; and after
+        which to go on, None at the end.
+        """
+        asked = self._range(condition, values, strong=True)
+        if after is not None:
+            asked["ExclusiveStartKey"] = self.key(after)
+        found = self.link.call("query", deadline, Limit=most, **asked)
+        last = found.get("LastEvaluatedKey")
+        return found["Items"], last["sk"]["S"] if last else None
+
+    def _range(self, condition: str, values: Values, *, strong: bool) -> dict[str, Any]:
+        return {
+            "TableName": self.link.table,
+            "KeyConditionExpression": f"pk = :pk AND {condition}",
+            "ExpressionAttributeValues": {":pk": {"S": self.name}, **values},
+            "ConsistentRead": strong,
+        }

@@ -9,7 +9,7 @@ reads: claims and members' records first, which are large and rarely read, then 
 | `c#role#generation#shard#seat` | `own`, `tok`, `note` | no `own`: released |
 | `d#name` | `sid`, `v`, `inc`, `rec` | the record of a live member |
 | `m#name` | `sid`, `v`, `n`, `k`, `k0`, `lg`, `req`, `expires` | no `sid`: its session is over |
-| `n#` | `n` | changes of claims that no session made |
+| `n#` | `n`, `lg` | changes of claims that no session made |
 | `r#role` | `rec`, `ver`, `gen`, `req` | |
 | `s#session` | `nm`, `seq`, `life`, `beat` | gone: the session is dead, for ever |
 
@@ -30,12 +30,14 @@ from coord.codec import key_of
 from coord.model import ClaimKey
 
 __all__ = [
+    "GENERATION_MOST",
     "POLLED_FROM",
     "POLLED_TO",
     "REST",
     "Item",
     "MemberItem",
     "RecordItem",
+    "RestItem",
     "RoleItem",
     "SessionItem",
     "Stored",
@@ -48,6 +50,7 @@ __all__ = [
     "number",
     "record_of",
     "record_sk",
+    "rest_of",
     "role_of",
     "role_sk",
     "seed",
@@ -66,6 +69,8 @@ POLLED_TO = "s"
 
 _CLAIM, _RECORD, _MEMBER, _ROLE, _SESSION = "c#", "d#", "m#", "r#", "s#"
 _GENERATION_BITS = 40
+GENERATION_MOST = (1 << (63 - _GENERATION_BITS)) - 1
+"""Its tokens still have 63 bits."""
 _COUNTER_MOST = (1 << _GENERATION_BITS) - (1 << 32)  # leaves room for four billion tenures
 _EPOCH_S = 1_577_836_800  # 2020-01-01
 _DAY_S = 86_400
@@ -99,6 +104,13 @@ class RecordItem(NamedTuple):
     version: int
     incarnation: str
     record: str
+
+
+class RestItem(NamedTuple):
+    """The counter of changes that no session made (0: none yet), and their log."""
+
+    changes: int = 0
+    log: str = ""
 
 
 class RoleItem(NamedTuple):
@@ -186,6 +198,11 @@ def record_of(item: Item) -> RecordItem | None:
     if not _s(item, "sk").startswith(_RECORD):
         return None
     return RecordItem(_s(item, "sid"), _n(item, "v"), _s(item, "inc"), _s(item, "rec"))
+
+
+def rest_of(item: Item) -> RestItem:
+    """What the item of changes by no session holds, if it is there."""
+    return RestItem(_n(item, "n"), _s(item, "lg"))
 
 
 def role_of(item: Item) -> RoleItem | None:

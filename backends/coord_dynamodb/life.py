@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from coord.codec import note_text
 from coord.errors import (
     Certainty,
+    ConfigError,
     DuplicateMember,
     StoreConflict,
     StoreError,
@@ -29,12 +30,16 @@ from coord.errors import (
 )
 from coord.model import MemberRecord, RoleRecord
 from coord.spi import Observed, Tenure
+from coord_dynamodb.changes import Change, log_of
 from coord_dynamodb.failures import Cancelled, ConditionFailed
 from coord_dynamodb.group import Action, Group
 from coord_dynamodb.items import (
+    GENERATION_MOST,
     REST,
     Item,
     MemberItem,
+    RestItem,
+    Stored,
     claim_sk,
     expires,
     member_of,
@@ -42,6 +47,7 @@ from coord_dynamodb.items import (
     number,
     record_of,
     record_sk,
+    rest_of,
     role_of,
     role_sk,
     seed,
@@ -55,6 +61,7 @@ from coord_dynamodb.pen import lost
 __all__ = ["Begun", "begin", "depose", "end", "evict", "put_role", "renew", "update"]
 
 _ONE = number(1)
+_REST_LOG_BYTES = 1024  # it stays, and each poll reads it
 
 
 class Begun(NamedTuple):
@@ -72,8 +79,8 @@ def begin(group: Group, record: MemberRecord, ttl_s: float, deadline: Deadline) 
     tried: set[str] = set()
     while True:
         sitting = _member(group, record.name, deadline)
-        if sitting is not None and sitting.session is not None and sitting.session in tried:
-            return Begun(sitting.session, sitting.claims)  # an answer that got lost
+        if sitting is not None and sitting.session in tried and _lives(group, sitting, deadline):
+            return Begun(str(sitting.session), sitting.claims)  # an answer that got lost
         session = secrets.token_hex(12)  # another one each time: one that was tried may be dead
         tried.add(session)
         former = _former(group, sitting, record, deadline)
@@ -92,9 +99,16 @@ def begin(group: Group, record: MemberRecord, ttl_s: float, deadline: Deadline) 
         try:
             group.transact(actions, deadline)
         except Cancelled:
-            group.link.check_left(deadline)  # somebody was quicker: look again
-            continue
+            continue  # somebody was quicker: look again
         return Begun(session, last)
+
+
+def _lives(group: Group, sitting: MemberItem, deadline: Deadline) -> bool:
+    """Whether the session's own item shows, too: Amazon shows the items of a transaction one by one
+    as long as it is not acknowledged. A session that claims before others can see that it lives
+    would be taken for dead.
+    """
+    return bool(sitting.session and group.read(session_sk(sitting.session), deadline))
 
 
 def _former(
@@ -233,19 +247,39 @@ def depose(group: Group, tenure: Tenure, deadline: Deadline) -> None:
         when="tok = :t AND attribute_exists(own)",
         values={":note": text(note_text(tenure.note)), ":t": number(tenure.token)},
     )
-    told = group.update(
-        REST,
-        "SET n = if_not_exists(n, :none) + :one",
-        values={":none": number(seed()), ":one": _ONE},
-    )
-    try:
-        group.transact([freed, told], deadline)
-    except Cancelled:
-        return  # not held under that token
+    change = Change(tenure.key, Stored(tenure.token, None, note_text(tenure.note)))
+    while True:
+        told = _logged(rest_of(group.read(REST, deadline)), change)
+        try:
+            group.transact([freed, group.put(REST, **told)], deadline)
+        except Cancelled as answer:
+            if answer.failed(0):
+                return  # not held under that token
+        else:
+            return  # else: somebody else has deposed meanwhile
+
+
+def _logged(rest: RestItem, change: Change) -> dict[str, Any]:
+    """The item of changes by no session after one more, if it is as it was read."""
+    this = rest.changes + 1 if rest.changes else seed()
+    log = log_of(rest.log, upto=this - 1).with_entry(this, [change], _REST_LOG_BYTES)
+    item = {"n": number(this), "lg": text(log.text())}
+    if not rest.changes:
+        return {"item": item, "when": "attribute_not_exists(pk)"}
+    return {"item": item, "when": "n = :was", "values": {":was": number(rest.changes)}}
 
 
 def put_role(group: Group, record: RoleRecord, deadline: Deadline) -> RoleRecord:
-    """Write a role's record if the stored one has the version that was read."""
+    """Write a role's record if the stored one has the version that was read.
+
+    Raises ConfigError for a generation whose tokens would have more than 63 bits
+    (`test_a_generation_whose_tokens_would_be_too_long_is_refused`).
+    """
+    if record.generation > GENERATION_MOST:
+        raise ConfigError(
+            f"role {record.name!r} has generation {record.generation}",
+            cure=f"This store counts to {GENERATION_MOST}: give the role another name.",
+        )
     version = record.version + 1 if record.version else seed()
     request = secrets.token_hex(8)
     item = {

@@ -4,15 +4,21 @@ Owns boto3's settings, the deadline of a call, the repeating, and the counting o
 Knows no item. Rules and their reasons:
 
 - boto3's own patience (60 s a try, several tries) is longer than a lease. So its timeouts are cut
-  from ours, it makes one try, and the repeating is done here, where it knows the deadline: another
-  try is begun only if it can end in time. A try that gets no answer takes two fifths of the
-  timeout, and is repeated once; where that would be less than 0.2 s it is given more, and the
-  timeout is one try.
+  from ours, it makes one try, and the repeating is done here, where it knows the deadline: a
+  try, the first one included, is begun only if it can end in time. boto3 has one timeout a client,
+  so there are two clients: one for calls that have all their time left, one for what follows.
+- A try that gets no answer has used the time up, and is not repeated here. To ask a server again
+  that is slow because it is busy makes it slower, for everybody: 20 members that did so on a busy
+  DynamoDB Local never came to rest. What fails at once is repeated: throttling, collisions,
+  connections that are refused or break. Heartbeats have a budget of tries in the core.
 - What is repeated is the same request, byte for byte. Writes are conditional on what they change,
   and transactions carry a request token, which makes them idempotent at the server for ten minutes.
 - Once a try may have been applied, the whole call may have been: a later, certain refusal of
   another try does not make it `NOT_APPLIED` (`doubtful`).
-- Waits between tries are random and grow: members that collide shall not collide again.
+- An answer is believed if it shows what was asked for: each request on items asks what it cost.
+  Else a proxy's page with status 200 would pass for a heartbeat
+  (`test_an_answer_that_is_not_dynamodbs_proves_nothing`).
+- Waits between tries are random from 0 up, and grow: members that collide shall not collide again.
 """
 
 from __future__ import annotations
@@ -32,15 +38,23 @@ from coord.errors import (
     StoreRefused,
     StoreUnavailable,
 )
-from coord_dynamodb.failures import Place, judged
+from coord_dynamodb.credentials import Resolver
+from coord_dynamodb.failures import Place, judged, stranger, without_secrets
 from coord_dynamodb.url import Target
 
 __all__ = ["Charged", "Client", "Deadline", "Link", "Maker"]
 
-_CONNECT, _READ, _READ_MOST = 0.2, 0.4, 0.75  # parts of the timeout
-_READ_LEAST_S = 0.2
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.01, 0.2
+_CONNECT, _PATIENT, _BRISK = 0.2, 0.8, 0.3  # parts of the timeout
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.02, 0.4
 _CONNECTIONS = 8
+_SHOWS = {
+    "create_table": "TableDescription",
+    "describe_continuous_backups": "ContinuousBackupsDescription",
+    "describe_table": "Table",
+    "describe_time_to_live": "TimeToLiveDescription",
+    "update_time_to_live": "TimeToLiveSpecification",
+}
+"""What each answer has, by operation; that of all others: what it cost."""
 _READS = {"batch_get_item", "get_item", "query"}
 
 
@@ -50,18 +64,6 @@ class Client(Protocol):
     def close(self) -> None:
         """Close its connections."""
         ...
-
-
-class _Patience(NamedTuple):
-    """What of a timeout one try may take."""
-
-    connect_s: float
-    read_s: float
-
-    @classmethod
-    def of(cls, timeout_s: float) -> _Patience:
-        read_s = max(timeout_s * _READ, min(timeout_s * _READ_MOST, _READ_LEAST_S))
-        return cls(timeout_s * _CONNECT, read_s)
 
 
 class Charged(NamedTuple):
@@ -90,13 +92,12 @@ class Maker:
 
     def __init__(self, target: Target, *, timeout_s: float) -> None:
         import boto3  # noqa: PLC0415  takes a third of a second: not before a store is opened
+        import botocore.session  # noqa: PLC0415
         from botocore.config import Config  # noqa: PLC0415
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
-        patience = _Patience.of(timeout_s)
         self._config = Config(
-            connect_timeout=patience.connect_s,
-            read_timeout=patience.read_s,
+            connect_timeout=timeout_s * _CONNECT,
             retries={"total_max_attempts": 1, "mode": "standard"},
             max_pool_connections=_CONNECTIONS,
             tcp_keepalive=True,
@@ -105,7 +106,10 @@ class Maker:
         self._endpoint = target.endpoint
         self._lock = threading.Lock()
         try:
-            self._session = boto3.session.Session(region_name=target.region)
+            core = botocore.session.get_session()
+            resolver = Resolver(core.get_component("credential_provider"))
+            core.register_component("credential_provider", resolver)
+            self._session = boto3.session.Session(botocore_session=core, region_name=target.region)
             found = self._session.get_credentials()
         except BotoCoreError as error:
             raise ConfigError(
@@ -126,13 +130,14 @@ class Maker:
             )
         self.identity_source = str(getattr(found, "method", "unknown"))
 
-    def client(self) -> tuple[Any, str]:
+    def client(self, *, read_timeout_s: float) -> tuple[Any, str]:
         """Another client, with connections of its own, and its endpoint."""
+        from botocore.config import Config  # noqa: PLC0415
+
+        config = self._config.merge(Config(read_timeout=read_timeout_s))
         with self._lock:  # sessions of boto3 may not be used by two threads at once
             try:
-                made = self._session.client(
-                    "dynamodb", endpoint_url=self._endpoint, config=self._config
-                )
+                made = self._session.client("dynamodb", endpoint_url=self._endpoint, config=config)
             except ValueError as error:
                 raise ConfigError(
                     f"boto3 cannot use this endpoint or region: {error}",
@@ -145,10 +150,11 @@ class Link:
     """One client with connections of its own. Any thread of the process that made it."""
 
     def __init__(self, maker: Maker, target: Target, *, clock: Clock, timeout_s: float) -> None:
-        self._client, self.endpoint = maker.client()
+        self._patient, endpoint = maker.client(read_timeout_s=timeout_s * _PATIENT)
+        self._brisk, _ = maker.client(read_timeout_s=timeout_s * _BRISK)
+        self.endpoint = without_secrets(endpoint)
         self.table = target.table
         self.timeout_s = timeout_s
-        self._patience = _Patience.of(timeout_s)
         self._clock = clock
         self._place = Place(target.table, self.endpoint)
         self._pid = os.getpid()
@@ -174,43 +180,53 @@ class Link:
 
     def _tried(self, operation: str, deadline: Deadline, asked: dict[str, Any]) -> dict[str, Any]:
         self._check()
+        self._check_left(deadline)
         doubtful, tries = False, 0
         while True:
             try:
-                answer: dict[str, Any] = getattr(self._client, operation)(**asked)
+                answer: dict[str, Any] = getattr(self._client(deadline), operation)(**asked)
             except Exception as failure:  # noqa: BLE001  botocore's, and urllib3's that it lets by
                 self._count(operation, {})
                 verdict = judged(failure, self._place, doubtful=doubtful)
             else:
                 self._count(operation, answer)
-                return answer
+                if _SHOWS.get(operation, "ConsumedCapacity") in answer:
+                    return answer
+                verdict = stranger(self._place)
             doubtful = doubtful or verdict.certainty is Certainty.UNKNOWN
             tries += 1
-            wait_s = random.uniform(0.3, 1.0) * min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**tries)
-            needed_s = sum(self._patience) if verdict.link else self._patience.read_s
-            if not verdict.again or deadline.left_s < wait_s + needed_s:
+            needed_s = self.timeout_s * (_BRISK + _CONNECT if verdict.link else _BRISK)
+            spare_s = deadline.left_s - needed_s
+            if not verdict.again or spare_s <= 0:
                 raise self._final(verdict.error, doubtful=doubtful) from None
-            time.sleep(wait_s)
+            longest_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**tries, spare_s)
+            time.sleep(random.uniform(0, longest_s))
 
     @property
     def charged(self) -> Charged:
         """What was asked and charged so far."""
         return self._charged
 
-    def check_left(self, deadline: Deadline) -> None:
+    def close(self) -> None:
+        """Close the connections. Idempotent; calls that follow are refused."""
+        if not self._closed:
+            self._closed = True
+            self._patient.close()
+            self._brisk.close()
+
+    def _client(self, deadline: Deadline) -> Any:  # noqa: ANN401  boto3 makes their classes
+        """The client whose patience ends in time."""
+        ample = deadline.left_s >= self.timeout_s * _PATIENT
+        return self._patient if ample else self._brisk
+
+    def _check_left(self, deadline: Deadline) -> None:
         """Raise StoreUnavailable (not applied) if there is no time for another request."""
-        if deadline.left_s < self._patience.read_s:
+        if deadline.left_s < self.timeout_s * _BRISK:
             raise StoreUnavailable(
                 f"{self.endpoint} left no time for another request within {self.timeout_s:g} s",
                 cure="Raise the ttl if this happens often: timeouts follow from it.",
                 certainty=Certainty.NOT_APPLIED,
             )
-
-    def close(self) -> None:
-        """Close the connections. Idempotent; calls that follow are refused."""
-        if not self._closed:
-            self._closed = True
-            self._client.close()
 
     def _check(self) -> None:
         if os.getpid() != self._pid:

@@ -15,9 +15,11 @@ from coord_dynamodb.items import (
     REST,
     Item,
     MemberItem,
+    RestItem,
     RoleItem,
     SessionItem,
     member_of,
+    rest_of,
     role_of,
     session_of,
     text,
@@ -39,14 +41,14 @@ class Listing(NamedTuple):
     members: Mapping[str, MemberItem]
     roles: Mapping[str, RoleItem]
     sessions: Mapping[str, SessionItem]
-    rest: int
+    rest: RestItem
 
     @property
     def mark(self) -> Mark:
         """What tells this state of the group from others."""
         found = {f"m#{name}": member.changes for name, member in self.members.items()}
         found |= {f"r#{name}": role.version for name, role in self.roles.items()}
-        return found | {REST: self.rest}
+        return found | {REST: self.rest.changes}
 
     @property
     def whole(self) -> bool:
@@ -63,7 +65,7 @@ def listing(group: Group, deadline: Deadline) -> Listing:
     members: dict[str, MemberItem] = {}
     roles: dict[str, RoleItem] = {}
     live: dict[str, SessionItem] = {}
-    rest = 0
+    rest = RestItem()
     values = {":from": text(POLLED_FROM)}
     for item in group.query("sk >= :from", values, deadline, only=_SHOWN):
         if (member := member_of(item)) is not None:
@@ -73,7 +75,7 @@ def listing(group: Group, deadline: Deadline) -> Listing:
         elif (session := session_of(item)) is not None:
             live[session.session] = session
         elif item["sk"]["S"] == REST:
-            rest = _counted(item)
+            rest = rest_of(item)
     return Listing(members, roles, live, rest)
 
 

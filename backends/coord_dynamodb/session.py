@@ -7,12 +7,12 @@ are in `claims`, those of living and dying in `life`, those of its transactions 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from coord.clock import Clock
 from coord.errors import Certainty, CoordError, SessionLost, StoreUnavailable, UsageError
-from coord.model import ClaimKey, MemberRecord
+from coord.model import MemberRecord
 from coord.spi import Claimed, ClaimRequest, Held, Proof, Tenure
 from coord_dynamodb import life
 from coord_dynamodb.claims import Taking, let_go
@@ -20,6 +20,7 @@ from coord_dynamodb.cutting import Limit
 from coord_dynamodb.group import Group
 from coord_dynamodb.link import Deadline
 from coord_dynamodb.pen import Pen, lost
+from coord_dynamodb.snapshot import Snapshots
 
 __all__ = ["DynamoDBSession"]
 
@@ -39,7 +40,7 @@ class DynamoDBSession:
         batch_size: int,
         record: MemberRecord,
         opened: Proof,
-        dead_owner: Callable[[str, ClaimKey, int], str | None],
+        snapshots: Snapshots,
     ) -> None:
         self._pen = pen
         self._pulse = pulse
@@ -48,12 +49,13 @@ class DynamoDBSession:
         self._batch_size = batch_size
         self._record = record
         self._opened = opened
-        self._dead_owner = dead_owner
+        self._snapshots = snapshots
         self._lock = threading.Lock()
         self._seq = 0
         self._version = 0
         self._wrote_at_s: float | None = None
         self._over = False
+        self._closing = False
 
     @property
     def id(self) -> str:
@@ -73,7 +75,7 @@ class DynamoDBSession:
     @property
     def lives(self) -> bool:
         """Whether it may still renew: neither lost nor asked to close."""
-        return not self._over
+        return not (self._over or self._closing)
 
     def heartbeat(self, beacon: bytes) -> Proof:
         """Renew, and publish `beacon`: one write unit, unless the beacon is long.
@@ -100,8 +102,9 @@ class DynamoDBSession:
             return []
         with self._writing() as deadline:
             group = self._pen.group.name
-            dead = [self._dead_owner(group, ask.key, ask.seen_token) for ask in requests]
-            return Taking(self._pen, self._limit, deadline).run(requests, dead)
+            known = self._snapshots
+            dead = [known.dead_owner(group, ask.key, ask.seen_token) for ask in requests]
+            return Taking(self._pen, self._limit, known, deadline).run(requests, dead)
 
     def release(self, tenures: Sequence[Tenure]) -> None:
         """Let go of each tenure that is still ours under its token."""
@@ -126,10 +129,13 @@ class DynamoDBSession:
     def close(self) -> None:
         """End the session: one transaction, whatever it holds, which becomes free, unclean.
 
-        Whatever the answer, no heartbeat follows. After an error `close` may be called again.
+        Once asked for, no heartbeat follows, whatever the answer: a session that nobody uses any
+        more must not live on (`test_no_heartbeat_follows_a_close_that_failed`). After an error
+        `close` may be called again.
         """
         if self._over:
             return
+        self._closing = True
         deadline = self._pen.group.link.deadline()
         with self._locked(deadline):
             life.end(self._pen.group, self.id, self._record.name, deadline)
@@ -188,7 +194,7 @@ class DynamoDBSession:
             self._lock.release()
 
     def _check(self) -> None:
-        if self._over:
+        if not self.lives:
             raise lost(self.id)
 
     def _check_size(self, items: Sequence[object]) -> None:

@@ -7,9 +7,19 @@ Why a view is strong though claims are mostly not read. Each write of claims rai
 of its member's item in the same transaction (a deposal: that of the item `n#`). A view begins by
 reading these items strongly. So if a claim was acknowledged before the view was asked for, its
 counter is seen raised, and what the counter stands for is known from the log in the same item, or
-from our own memory of what we wrote, or is read: all claims, strongly, after the counters. Reading
-later than the counters can only show more. Then the next view may hear of it once more, which
-changes nothing (`changes.newer`).
+from our own memory of what we wrote, or is read: all claims, strongly, after the counters. Then the
+next view may hear of it once more, which changes nothing (`changes.newer`).
+
+Amazon promises that a query sees each item as it was written, not all items of a transaction at one
+moment. So until a transaction is acknowledged, its counter may show raised while its claims read as
+before: reading the claims alone would count it as known and never see it. So whoever reads claims
+takes in all logs that show, besides: each has what the latest transaction did, in the item that has
+its counter (`test_a_claim_that_shows_after_its_counter_is_in_the_view`). A transaction whose entry
+has left the log was acknowledged before, or nobody counts on it yet.
+
+And what was read can be wrong all the same: somebody has edited the table. A claim that is refused
+shows what is stored, and what a view says otherwise is put right
+(`test_what_a_refusal_shows_puts_the_view_right`).
 
 Who holds a claim is its owner, if that session lives. An owner that no listing shows is dead only
 if the listing was read after the claim: a session may have begun in between
@@ -20,28 +30,29 @@ another listing; once it is known to be dead it stays so.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from types import MappingProxyType
+from typing import NamedTuple
 
 from coord.codec import member_of, note_of, role_of
 from coord.errors import Certainty, StoreUnavailable
 from coord.model import Claim, ClaimKey, LiveMember, View
-from coord_dynamodb.changes import Change, changes_in, newer
+from coord_dynamodb.changes import Change, all_changes_in, changes_in, newer
 from coord_dynamodb.group import Group
 from coord_dynamodb.items import (
     MemberItem,
     RecordItem,
     Stored,
-    claim_of,
     record_of,
     record_sk,
-    text,
 )
 from coord_dynamodb.link import Deadline
 from coord_dynamodb.listing import Listing, Mark, listing
 from coord_dynamodb.own import OwnChanges
+from coord_dynamodb.scan import Scan
 
 __all__ = ["Snapshots"]
 
@@ -62,7 +73,15 @@ class _Known:
     unknown: set[str] = field(default_factory=set)  # owners that no listing has shown yet
     touched: set[ClaimKey] | None = None  # what differs from the view; None: perhaps all
     records: dict[str, RecordItem] = field(default_factory=dict)  # by member
+    scan: Scan | None = None  # one that was begun and not ended
+    refused: deque[_Refused] = field(default_factory=deque)  # any thread adds to it
     whole: bool = False  # whether the view lacks nobody who was beginning while it was read
+
+
+class _Refused(NamedTuple):
+    key: ClaimKey
+    token: int  # that was believed to be the last, 0: none
+    found: Stored | None
 
 
 class Snapshots:
@@ -99,12 +118,18 @@ class Snapshots:
             return None
         return stored.owner if stored.owner in known.dead else None
 
+    def refused(self, group: str, key: ClaimKey, token: int, found: Stored | None) -> None:
+        """A claim of `key` under `token` was refused, and `found` is what is there. Any thread."""
+        known = self._groups.get(group)
+        if known is not None:
+            known.refused.append(_Refused(key, token, found))
+
     def eldest(self, group: str) -> str | None:
         """The smallest id among the sessions that live, as far as we know."""
         known = self._groups.get(group)
         return min(known.live, default=None) if known is not None else None
 
-    def stale_keys(self, group: str, most: int) -> list[ClaimKey]:
+    def stale(self, group: str, most: int) -> list[tuple[ClaimKey, Stored]]:
         """Free claims of generations that are closed: nobody can ever claim them again."""
         with self._lock:
             known = self._groups.get(group)
@@ -112,7 +137,7 @@ class Snapshots:
                 return []
             closed = {name: role.generation for name, role in known.view.roles.items()}
             stale = (
-                key
+                (key, stored)
                 for key, stored in known.stored.items()
                 if key.generation < closed.get(key.role, 0)
                 and (stored.owner is None or stored.owner in known.dead)
@@ -158,6 +183,7 @@ class _Reading:
     def _listed(self, lived: set[str]) -> Listing:
         """Read the listing, and what it says of claims. Who `lived` and is gone is dead."""
         known = self._known
+        self._put_right()
         now = listing(self._group, self._deadline)
         known.dead |= (lived | known.unknown) - now.sessions.keys()
         known.unknown = self._take_in(now) - known.dead - now.sessions.keys()
@@ -184,31 +210,33 @@ class _Reading:
     def _take_in(self, now: Listing) -> set[str]:
         """Bring the stored claims up to the listing; return the owners that were met."""
         known = self._known
-        changes = self._changes(now)
+        owners: set[str | None] = set()
+        changes = None
+        if known.mark is not None:
+            changes = self._changes(now, known.upto, known.rest)
         if changes is None:
+            known.stored, changes = self._read_claims(now)
             known.touched = None
-            known.stored = self._read_claims()
             owners = {stored.owner for stored in known.stored.values()}
-        else:
-            owners = set()
-            for key, stored in changes:
-                if newer(stored, known.stored.get(key)):
-                    known.stored[key] = stored
-                    owners.add(stored.owner)
-                    if known.touched is not None:
-                        known.touched.add(key)
+        for key, stored in changes:
+            if newer(stored, known.stored.get(key)):
+                known.stored[key] = stored
+                owners.add(stored.owner)
+                if known.touched is not None:
+                    known.touched.add(key)
         known.upto = {name: member.claims for name, member in now.members.items()}
-        known.rest = now.rest
+        known.rest = now.rest.changes
         return {owner for owner in owners if owner is not None}
 
-    def _changes(self, now: Listing) -> list[Change] | None:
-        """What changed since we last looked, if that can be told without reading all claims."""
-        known = self._known
-        if known.mark is None or now.rest != known.rest or known.upto.keys() - now.members.keys():
+    def _changes(self, now: Listing, upto: Mapping[str, int], rest: int) -> list[Change] | None:
+        """What changed since the counters were `upto` and `rest`, if it can be told without reading
+        all claims.
+        """
+        found = changes_in(now.rest.log, known=rest, upto=now.rest.changes)
+        if found is None or upto.keys() - now.members.keys():
             return None
-        found: list[Change] = []
         for member in now.members.values():
-            since = known.upto.get(member.name, member.claims_from)
+            since = upto.get(member.name, member.claims_from)
             if since == member.claims:
                 continue
             told = self._told(member, since)
@@ -224,9 +252,38 @@ class _Reading:
         own = self._own.since(self._group.name, member.name, known=since, upto=upto)
         return changes_in(member.log, known=since, upto=upto) if own is None else own
 
-    def _read_claims(self) -> dict[ClaimKey, Stored]:
-        found = self._group.query("begins_with(sk, :c)", {":c": text("c#")}, self._deadline)
-        return dict(claim for item in found if (claim := claim_of(item)) is not None)
+    def _read_claims(self, now: Listing) -> tuple[dict[ClaimKey, Stored], list[Change]]:
+        """All claims as they are stored, and what all logs tell besides, which may be newer."""
+        known = self._known
+        scan = known.scan
+        while True:
+            scan = known.scan = scan or Scan(
+                {name: member.claims for name, member in now.members.items()}, now.rest.changes
+            )
+            scan.read_on(self._group, self._deadline)
+            known.scan = None
+            changes = self._changes(now, scan.upto, scan.rest)
+            if changes is not None:
+                logs = [now.rest.log, *(member.log for member in now.members.values())]
+                return scan.found, [*changes, *(c for log in logs for c in all_changes_in(log))]
+            scan = None  # begun too long ago
+
+    def _put_right(self) -> None:
+        """Take in what refused claims have shown: it was there after whatever we had read then."""
+        known = self._known
+        while known.refused:
+            key, token, found = known.refused.popleft()
+            was = known.stored.get(key)
+            if (was.token if was is not None else 0) != token:
+                continue  # we have learned more since
+            if found is None:
+                known.stored.pop(key, None)
+            else:
+                known.stored[key] = found
+                if found.owner is not None:
+                    known.unknown.add(found.owner)
+            if known.touched is not None:
+                known.touched.add(key)
 
     # ---------------------------------------------------------------------------------- view
 
@@ -270,7 +327,11 @@ class _Reading:
             return known.view.claims
         claims = dict(known.view.claims)
         for key in known.touched:
-            claims[key] = _claim(key, known.stored[key], live, known.dead)
+            stored = known.stored.get(key)
+            if stored is None:  # deleted since
+                claims.pop(key, None)
+            else:
+                claims[key] = _claim(key, stored, live, known.dead)
         return MappingProxyType(claims)
 
 

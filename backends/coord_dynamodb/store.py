@@ -117,7 +117,7 @@ class DynamoDBStore:
             batch_size=self.guarantees.batch_size,
             record=record,
             opened=opened,
-            dead_owner=self._snapshots.dead_owner,
+            snapshots=self._snapshots,
         )
         with self._lock:
             self._sessions = [known for known in self._sessions if known.lives]

@@ -7,26 +7,30 @@ ever, and who deletes them does not matter; that only one member does it saves r
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from coord_dynamodb.failures import ConditionFailed
 from coord_dynamodb.group import Group
-from coord_dynamodb.items import claim_sk
+from coord_dynamodb.items import claim_sk, number, text
 from coord_dynamodb.snapshot import Snapshots
 
 __all__ = ["sweep"]
 
-_MOST = 25  # what one request of DynamoDB deletes
+_MOST = 25  # one by one, each on condition of being as it was read
 
 
 def sweep(group: Group, snapshots: Snapshots, mine: set[str]) -> None:
     """Delete some, if it is for one of the sessions in `mine` to do so."""
     if snapshots.eldest(group.name) not in mine:
         return
-    keys = snapshots.stale_keys(group.name, _MOST)
-    if not keys:
-        return
-    deletes = [{"DeleteRequest": {"Key": group.key(claim_sk(key))}} for key in keys]
-    table = group.link.table
-    answer = group.link.call(
-        "batch_write_item", group.link.deadline(), RequestItems={table: deletes}
-    )
-    if not answer.get("UnprocessedItems"):
-        snapshots.forget_stale(group.name, keys)
+    stale = snapshots.stale(group.name, _MOST)
+    for key, stored in stale:
+        owner = {":own": text(stored.owner)} if stored.owner is not None else {}
+        action = group.delete(
+            claim_sk(key),
+            when=f"tok = :t AND {'own = :own' if owner else 'attribute_not_exists(own)'}",
+            values={":t": number(stored.token), **owner},
+        )
+        with suppress(ConditionFailed):  # deleted before, or edited by somebody
+            group.write(action, group.link.deadline())
+    snapshots.forget_stale(group.name, [key for key, _ in stale])

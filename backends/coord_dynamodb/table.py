@@ -22,7 +22,7 @@ EXPIRES = "expires"
 Billing = tuple[int, int] | None
 """Read and write units a second; None: on demand."""
 
-MAKING_S = 60.0
+_MAKING_S = 60.0
 _LOOK_S = 0.25
 _MISSING = "there is no table"
 
@@ -53,13 +53,13 @@ class Table:
         while it is being made or deleted. Asks once.
         """
         if not self._usable:
-            self._judge(self.describe(deadline))
+            self.judge(self.describe(deadline))
             self._usable = True
 
     def explained(self, error: CoordError, deadline: Deadline) -> CoordError:
         """A better error, if it is the table's state that made a request fail."""
         try:
-            self._judge(self.describe(deadline))
+            self.judge(self.describe(deadline))
         except (StoreRefused, StoreUnavailable) as reason:
             return reason if _MISSING not in reason.cause else error
         return error
@@ -102,10 +102,10 @@ class Table:
 
     def await_active(self) -> Found:
         """Wait until it is made, for a minute at most; each request keeps to the timeout."""
-        for _ in range(int(MAKING_S / _LOOK_S)):
+        for _ in range(int(_MAKING_S / _LOOK_S)):
             try:
                 found = self.describe(self._link.deadline())
-                self._judge(found)
+                self.judge(found)
                 return found
             except StoreUnavailable:
                 time.sleep(_LOOK_S)
@@ -114,7 +114,7 @@ class Table:
                     raise
                 time.sleep(_LOOK_S)
         raise StoreUnavailable(
-            f"table {self._link.table} is still being made after {MAKING_S:g} s",
+            f"table {self._link.table} is still being made after {_MAKING_S:g} s",
             cure="Ask again: what is there is left as it is.",
             certainty=Certainty.APPLIED,
         )
@@ -168,7 +168,8 @@ class Table:
                 raise
         return asked
 
-    def _judge(self, found: Found) -> None:
+    def judge(self, found: Found) -> None:
+        """Raise as `check` does."""
         name, where = self._link.table, self._link.endpoint
         if found.key != KEY:
             raise StoreRefused(

@@ -45,9 +45,18 @@ def test_cuts_are_small_enough_whole_and_in_order(roles: list[str], size: int) -
 
 def test_a_limit_is_lowered_to_what_the_server_names() -> None:
     limit = Limit(100)
-    limit.lower(10)
+    limit.lower(10, sent=100)
     assert limit.size == 10
     with pytest.raises(StoreRefused, match="takes 2 items"):
-        limit.lower(2)
+        limit.lower(2, sent=10)
     with pytest.raises(InternalError):
-        limit.lower(10)
+        limit.lower(10, sent=10)
+
+
+def test_two_sessions_that_are_refused_by_one_limit_both_go_on() -> None:
+    """Both had sent 100 when the first of them lowered the size that they share."""
+    limit = Limit(100)
+    for _ in range(2):
+        limit.lower(10, sent=100)
+    limit.lower(25, sent=100)
+    assert limit.size == 10

@@ -98,6 +98,25 @@ def test_what_lasts_names_cause_and_cure(
     assert not verdict.again
 
 
+@pytest.mark.parametrize(
+    "failure",
+    [
+        exceptions.SSLError(endpoint_url=URL, error="WRONG_VERSION_NUMBER"),
+        ResponseParserError("no JSON"),
+        _answer("404"),
+        _answer("NeverHeardOf", "in detail"),
+        KeyError("x"),
+    ],
+)
+def test_only_what_dynamodb_itself_refused_is_certain_not_to_have_been_applied(
+    failure: Exception,
+) -> None:
+    """TLS can break, and a proxy give up, when the answer was under way."""
+    verdict = _judged(failure)
+    assert verdict.certainty is Certainty.UNKNOWN
+    assert getattr(verdict.error, "certainty", Certainty.UNKNOWN) is Certainty.UNKNOWN
+
+
 def _cancelled(*codes: str) -> Exception:
     reasons = [{"Code": code, "Item": {"n": {"N": str(n)}}} for n, code in enumerate(codes)]
     return _answer("TransactionCanceledException", CancellationReasons=reasons)
