@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from coord.errors import Certainty, SessionLost, StoreUnavailable
@@ -118,3 +120,19 @@ def test_a_claim_in_the_name_of_a_dead_owner_loses_to_who_was_quicker(
     claim = direct.view(desk.group).claims[key]
     assert (claim.session, claim.token) == (quick.id, won.token)
     assert slow.claim(asks) == [Held(key)]
+
+
+def test_a_late_update_does_not_set_back_a_newer_one(desk: Desk, proxy: FaultProxy) -> None:
+    """Nobody would send the newer record again: its sender knows it to be stored."""
+    direct = desk.store()
+    session = desk.member(desk.store(f"http://{proxy.hostport}", timeout_s=TIMEOUT_S))
+    record = session._record
+    trap = proxy.on_request(b"TransactWriteItems", "hold")
+    with pytest.raises(StoreUnavailable):
+        session.update(replace(record, weight=2.0))
+    assert trap.fired == 1
+    session._pen.group = session._pen.group._replace(link=direct._link)
+    session.update(replace(record, weight=3.0, draining=True))
+    proxy.requests.mend()
+    [member] = direct.view(desk.group).members.values()
+    assert (member.record.weight, member.record.draining) == (3.0, True)

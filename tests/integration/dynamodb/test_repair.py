@@ -23,6 +23,8 @@ from tests.integration.dynamodb.hook import Hook
 
 pytestmark = pytest.mark.xdist_group("dynamodb")
 
+TIMEOUT_S = 6.0  # nothing here waits for it
+
 
 def torn(patch: pytest.MonkeyPatch, between: Callable[[], object], *, last: int) -> None:
     """From now on, transactions write all but their action `last`, let somebody look, go on."""
@@ -41,7 +43,11 @@ def torn(patch: pytest.MonkeyPatch, between: Callable[[], object], *, last: int)
 def test_a_claim_that_shows_after_its_counter_is_in_the_view(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, known, writer = desk.store(), desk.store(), desk.store()
+    first, known, writer = (
+        desk.store(timeout_s=TIMEOUT_S),
+        desk.store(timeout_s=TIMEOUT_S),
+        desk.store(timeout_s=TIMEOUT_S),
+    )
     [key] = desk.role(writer)
     session = desk.member(writer)
     asks = desk.asks(writer, key)
@@ -50,7 +56,7 @@ def test_a_claim_that_shows_after_its_counter_is_in_the_view(
         torn(patch, lambda: [store.view(desk.group) for store in (first, known)], last=-1)
         [won] = session.claim(asks)
     assert isinstance(won, Claimed)
-    for store in (first, known, desk.store()):
+    for store in (first, known, desk.store(timeout_s=TIMEOUT_S)):
         claim = store.view(desk.group).claims[key]
         assert (claim.session, claim.token) == (session.id, won.token)
 
@@ -58,7 +64,10 @@ def test_a_claim_that_shows_after_its_counter_is_in_the_view(
 def test_a_deposal_that_shows_after_its_counter_is_in_the_view(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    readers, writer = [desk.store(), desk.store()], desk.store()
+    readers, writer = (
+        [desk.store(timeout_s=TIMEOUT_S), desk.store(timeout_s=TIMEOUT_S)],
+        desk.store(timeout_s=TIMEOUT_S),
+    )
     [key] = desk.role(writer)
     session = desk.member(writer)
 
@@ -73,14 +82,18 @@ def test_a_deposal_that_shows_after_its_counter_is_in_the_view(
         with monkeypatch.context() as patch:
             torn(patch, look, last=0)
             writer.depose(desk.group, Tenure(key, won.token, Note(poison_s=1.0 + n)))
-        for store in (*readers, desk.store()):
+        for store in (*readers, desk.store(timeout_s=TIMEOUT_S)):
             claim = store.view(desk.group).claims[key]
             assert (claim.session, claim.note.poison_s) == (None, 1.0 + n)
-        readers[1] = desk.store()  # one that has read nothing
+        readers[1] = desk.store(timeout_s=TIMEOUT_S)  # one that has read nothing
 
 
 def test_deposals_are_learned_from_their_log(desk: Desk, hook: Hook) -> None:
-    reader, one, two = desk.store(hook.endpoint), desk.store(), desk.store()
+    reader, one, two = (
+        desk.store(hook.endpoint, timeout_s=TIMEOUT_S),
+        desk.store(timeout_s=TIMEOUT_S),
+        desk.store(timeout_s=TIMEOUT_S),
+    )
     keys = desk.role(one, shards=6)
     won = [a for a in desk.take(one, desk.member(one), *keys) if isinstance(a, Claimed)]
     one.depose(desk.group, Tenure(*won[0], Note()))
@@ -96,7 +109,7 @@ def test_deposals_are_learned_from_their_log(desk: Desk, hook: Hook) -> None:
 @pytest.mark.parametrize("edit", ["deleted", "raised"])
 def test_what_a_refusal_shows_puts_the_view_right(desk: Desk, edit: str) -> None:
     """Somebody has edited the table: nothing tells it, and the view would be wrong for ever."""
-    store = desk.store()
+    store = desk.store(timeout_s=TIMEOUT_S)
     [key] = desk.role(store)
     session = desk.member(store)
     [won] = desk.take(store, session, key)
@@ -124,7 +137,7 @@ def test_what_a_refusal_shows_puts_the_view_right(desk: Desk, edit: str) -> None
 def test_a_claim_that_was_swept_while_a_view_failed_harms_no_later_view(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store, writer = desk.store(), desk.store()
+    store, writer = desk.store(timeout_s=TIMEOUT_S), desk.store(timeout_s=TIMEOUT_S)
     [key] = desk.role(writer)
     session, sweeper = desk.member(writer), desk.member(store, "b")
     [won] = desk.take(writer, session, key)
@@ -147,7 +160,7 @@ def _fails(*_: object) -> None:
 
 
 def test_a_sweep_spares_what_is_not_as_it_was_read(desk: Desk) -> None:
-    store = desk.store()
+    store = desk.store(timeout_s=TIMEOUT_S)
     [key] = desk.role(store)
     session = desk.member(store)
     [won] = desk.take(store, session, key)
@@ -170,7 +183,7 @@ def test_a_group_that_takes_longer_than_a_timeout_to_read_is_read_all_the_same(
 ) -> None:
     """A reader goes on where the last call ended, and what has changed since is in the logs."""
     monkeypatch.setattr("coord_dynamodb.scan._PAGE", 2)
-    writer, reader = desk.store(), desk.store(hook.endpoint)
+    writer, reader = desk.store(timeout_s=TIMEOUT_S), desk.store(hook.endpoint, timeout_s=TIMEOUT_S)
     keys = desk.role(writer, shards=16)
     session = desk.member(writer)
     won = [a for a in desk.take(writer, session, *keys) if isinstance(a, Claimed)]
@@ -182,6 +195,6 @@ def test_a_group_that_takes_longer_than_a_timeout_to_read_is_read_all_the_same(
     hook.forget()
     view = reader.view(desk.group)
     assert hook.count("Query") < 7, "it went on"
-    assert view.claims == desk.store().view(desk.group).claims
+    assert view.claims == desk.store(timeout_s=TIMEOUT_S).view(desk.group).claims
     assert len(view.claims) == 16
     assert len(view.by_session[session.id]) == 15
