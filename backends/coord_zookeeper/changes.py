@@ -6,11 +6,10 @@ watchers of the change and us the number of the transaction. Sends nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from coord.codec import note_text
-from coord.errors import CoordError
 from coord.model import Claim, ClaimKey
 from coord_zookeeper.failures import refused
 from coord_zookeeper.layout import Layout, claim_name
@@ -53,15 +52,11 @@ class Change:
         self.refused = refusal(results)
         self.done = self.refused is None
         if self.refused is not None and self.refused.code not in _MOVED:
-            raise _unexpected(self.refused, where)
+            raise refused(self.refused.code, where)
         if self.done and self.fresh and self.node is not None:
             claim = self.node.claim
             claim = Claim(claim.key, zxid_of(results), claim.session, claim.note)
             self.node = self.node._replace(claim=claim)
-
-
-def _unexpected(found: Refused, where: str) -> CoordError:
-    return refused(found.code, where)
 
 
 def next_change(
@@ -81,7 +76,7 @@ def next_change(
     return Change([before, made, layout.ring()], ClaimNode(name, number, claim), fresh)
 
 
-def removal(layout: Layout, node: ClaimNode) -> Change:
-    """Remove a key for good: one of an older generation, which nobody can claim any more."""
-    ops = [delete(layout.claim(node.name)), delete(layout.key(node.claim.key)), layout.ring()]
-    return Change(ops, None)
+def removal(layout: Layout, nodes: Iterable[ClaimNode]) -> list[Op]:
+    """Remove keys for good: those of an older generation, which nobody can claim any more."""
+    paths = ((layout.claim(node.name), layout.key(node.claim.key)) for node in nodes)
+    return [delete(path) for pair in paths for path in pair]

@@ -124,7 +124,8 @@ class Claims:
     def _freeing(self, node: ClaimNode, tenure: Tenure) -> Change:
         role = self._mirror.role(tenure.key.role)
         if role is not None and tenure.key.generation < role.generation:
-            return removal(self._group.layout, node).guarded(self._alive)
+            layout = self._group.layout
+            return Change([self._alive, *removal(layout, [node]), layout.ring()], None)
         claim = Claim(tenure.key, tenure.token, None, tenure.note)
         return self._next(node, claim).guarded(self._alive)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from coord.errors import Certainty, CoordError, StoreConflict, StoreUnavailable
-from coord.model import Claim, RoleRecord
+from coord.errors import Certainty, StoreConflict, StoreError, StoreUnavailable
+from coord.model import Claim, RoleRecord, View
 from coord.spi import Tenure
 from coord_zookeeper.changes import next_change, removal
 from coord_zookeeper.deadline import Deadline
@@ -33,7 +33,7 @@ from coord_zookeeper.requests import (
 
 __all__ = ["Group", "make_layout"]
 
-_SWEPT = 50
+_SWEPT = 200
 _SWEEP_SHARE = 0.5
 
 
@@ -66,6 +66,7 @@ class Group:
         self.link = link
         self.reader = Reader(layout, link)
         self.mirror = Mirror(name, layout, self.reader)
+        self._left: list[ClaimNode] = []
 
     def put_role(self, record: RoleRecord, deadline: Deadline) -> RoleRecord:
         """Write a role record, conditional on its version."""
@@ -82,7 +83,7 @@ class Group:
             raise refused(found.code, self.link().where)
         stored = replace(record, version=record.version + 1)
         if stored.generation > 1:
-            self._sweep(stored, Deadline(deadline.left_s() * _SWEEP_SHARE))
+            self._sweep(Deadline(deadline.left_s() * _SWEEP_SHARE))
         return stored
 
     def _write_role(self, record: RoleRecord, deadline: Deadline) -> Refused | None:
@@ -94,23 +95,28 @@ class Group:
         ops = [written, set_data(self.layout.roles, b""), self.layout.ring()]
         return refusal(self.link().commit(ops, deadline))
 
-    def _sweep(self, role: RoleRecord, deadline: Deadline) -> None:
-        """Remove free keys of older generations, as far as time allows; views hide them anyway."""
+    def view(self, deadline: Deadline) -> View:
+        """The group as it is now. A part of what a sweep has left goes with it, unwaited."""
+        found = self.mirror.view(deadline)
+        part, self._left = self._left[:_SWEPT], self._left[_SWEPT:]
+        if part:
+            self.link().send(removal(self.layout, part))
+        return found
+
+    def _sweep(self, deadline: Deadline) -> None:
+        """Remove free keys of older generations, as far as time allows; `view` goes on with it.
+
+        Views hide them anyway: nobody is woken, and no failure is told, for the role is written.
+        """
         try:
             self.mirror.view(deadline)
-            old = [
-                node
-                for node in self.mirror.nodes()
-                if node.claim.key.role == role.name
-                and node.claim.key.generation < role.generation
-                and not (node.claim.session and self.mirror.lives(node.claim.session))
-            ]
-            for start in range(0, len(old), _SWEPT):
-                changes = [removal(self.layout, node) for node in old[start : start + _SWEPT]]
-                self.link().commit([op for one in changes for op in one.ops], deadline)
-        except CoordError as error:
-            if not isinstance(error, StoreUnavailable):
-                raise
+            left = self._left = self.mirror.leftovers()
+            parts = (left[start : start + _SWEPT] for start in range(0, len(left), _SWEPT))
+            ops = (removal(self.layout, part) for part in parts)
+            for _ in self.link().commit_all(ops, deadline):
+                self._left = self._left[_SWEPT:]
+        except StoreError:
+            return
 
     def depose(self, tenure: Tenure, deadline: Deadline) -> None:
         """Take one tenure away from its holder; afterwards it is not held any more."""

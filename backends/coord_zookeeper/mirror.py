@@ -81,9 +81,16 @@ class Mirror:
             return written.node
         return read
 
-    def nodes(self) -> list[ClaimNode]:
-        """All that was read last."""
-        return list(self._keys.values())
+    def leftovers(self) -> list[ClaimNode]:
+        """Free keys of older generations, which no view shows."""
+        roles = self._view.roles
+        return [
+            node
+            for node in list(self._keys.values())
+            if (role := roles.get(node.claim.key.role)) is not None
+            and node.claim.key.generation < role.generation
+            and not (node.claim.session and self.lives(node.claim.session))
+        ]
 
     def role(self, name: str) -> RoleRecord | None:
         """A role's record as it was read last."""

@@ -110,7 +110,7 @@ class ZooKeeperStore:
 
     def view(self, group: str) -> View:
         """Read the group: the same object as long as nothing has changed."""
-        return self._group(group).mirror.view(Deadline(self._timeout_s))
+        return self._group(group).view(Deadline(self._timeout_s))
 
     def beacons(self, group: str) -> Mapping[str, BeaconSeen]:
         """The latest beacon of each live session, in one request."""

@@ -232,6 +232,36 @@ def test_nodes_of_later_releases_blind_nobody_and_give_nothing_away(
         session.close()
 
 
+def test_a_large_old_generation_is_removed_by_and_by(
+    zookeeper_server: ZooKeeperServers, proxy: FaultProxy
+) -> None:
+    """What there was no time for goes with later views; nobody is woken for it."""
+    group = group_name()
+    with opened(zookeeper_server.hosts) as writer, opened(proxy.hostport, timeout_s=1.0) as store:
+        role = role_of(writer, group, shards=SHARDS)
+        session = writer.open_session(group, record_of(), 30.0)
+        claims = taken(session, writer, group)
+        size = writer.guarantees.batch_size
+        tenures = [Tenure(claim.key, claim.token, Note()) for claim in claims]
+        for start in range(0, SHARDS, size):
+            session.release(tenures[start : start + size])
+        while not store.view(group).claims:
+            pass
+        with bare(zookeeper_server.hosts) as client:
+            bell = client.exists(f"/{group}/bell").version
+            proxy.requests.set(bandwidth_bytes_s=100_000)  # of some 150,000
+            store.put_role(group, replace(role, generation=2, shape=Shape(1, 1)))
+            left = len(client.get_children(f"/{group}/claims"))
+            assert 0 < left < SHARDS
+            proxy.heal()
+            for _ in range(SHARDS // 200 + 1):
+                assert not store.view(group).claims
+            assert client.get_children(f"/{group}/claims") == []
+            assert client.get_children(f"/{group}/keys") == []
+            assert client.exists(f"/{group}/bell").version == bell + 1, "the role's own"
+        session.close()
+
+
 def test_keys_of_older_generations_are_removed_once_free(
     zookeeper_server: ZooKeeperServers,
 ) -> None:
