@@ -343,7 +343,7 @@ class LiveMember:
 
     `seq` grows with heartbeats (with which, `coord.spi.Session.heartbeat` says). `expires_at_s`, if
     the store can compare clocks, is the moment on the reader's own clock after which `evict` will
-    succeed unless a newer heartbeat is there. `gone`: its process is dead, `evict` succeeds at once.
+    succeed unless a newer heartbeat is there. `gone`: its process is dead, `evict` succeeds now.
     """
 
     session: str

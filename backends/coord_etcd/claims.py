@@ -94,16 +94,19 @@ def current(
 
 
 def _parts(changes: Mapping[int, Change]) -> Iterator[list[int]]:
-    """Places in parts that fit a request."""
+    """Places in parts that fit a request; a key that is asked for again comes in another."""
     part: list[int] = []
+    keys: set[bytes] = set()
     weight = 0
     for place, change in changes.items():
         value = change.value
         size = len(value) if value is not None else 0
-        if len(part) == wire.KEYS_PER_REQUEST or (part and weight + size > _BYTES_PER_REQUEST):
+        full = len(part) == wire.KEYS_PER_REQUEST or weight + size > _BYTES_PER_REQUEST
+        if part and (full or change.key in keys):
             yield part
-            part, weight = [], 0
+            part, keys, weight = [], set(), 0
         part.append(place)
+        keys.add(change.key)
         weight += size
     if part:
         yield part

@@ -32,7 +32,7 @@ __all__ = ["Connection", "Pending", "Stream", "Target"]
 
 _PING_S = 6.0
 _PING_TIMEOUT_S = 1.0
-_RECONNECT_MIN_S = 0.02
+_RECONNECT_MIN_S = 0.1  # gRPC takes no less
 _RECONNECT_MAX_S = 1.0
 
 

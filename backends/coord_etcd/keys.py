@@ -21,13 +21,15 @@ from typing import NamedTuple
 
 from coord.model import ClaimKey
 
-__all__ = ["CHANGES", "CLAIM", "MEMBER", "ROLE", "Keys", "lease_of", "session_of"]
+__all__ = ["CHANGES", "CLAIM", "KINDS", "MEMBER", "ROLE", "Keys", "lease_of", "session_of"]
 
 CHANGES = b"g"
 CLAIM = b"c/"
 MEMBER = b"m/"
 ROLE = b"r/"
 _BEACON = b"b/"
+KINDS = frozenset({"b", "c", "g", "m", "r"})
+"""What the parts of a path are called that lie in a group."""
 _AFTER_ROLES = b"r0"  # "0" follows "/"
 
 

@@ -209,6 +209,7 @@ class Attempts:
         self._deadline = deadline
         self._repeatable = repeatable
         self._failures = 0
+        self._unclear = False
 
     def failed(self, connection: Connection, error: grpc.RpcError) -> None:
         """Return if it is worth another attempt; raise coord's error if it is not."""
@@ -225,9 +226,16 @@ class Attempts:
             time.sleep(min(_PAUSE_S, deadline.left_s))
 
     def unclear(self, endpoint: str) -> None:
-        """Answers came, and prove nothing. Return if there is time to ask again."""
+        """Answers came, and prove nothing. Return if there is time to ask again.
+
+        At once the first time, since an election may just have ended; then with pauses, since it
+        may last (`test_heartbeats_that_stay_unproven_spare_the_server`).
+        """
         if self._deadline.is_over:
             raise unproven(endpoint, self._deadline.timeout_s)
+        if self._unclear:
+            time.sleep(min(_PAUSE_S, self._deadline.left_s))
+        self._unclear = True
 
     def _again(self, trouble: Trouble) -> bool:
         if self._deadline.is_over or not (trouble.unsent or self._repeatable):

@@ -50,15 +50,15 @@ def open_session(
 ) -> Opened:
     """Make a member live. Raises `DuplicateMember` and the errors of the lane."""
     deadline = Deadline(timeout_s)
-    _make_room(lane, keys, record, _sitting(lane, keys, record, deadline), deadline)
+    vacant = _make_room(lane, keys, record, _sitting(lane, keys, record, deadline), deadline)
     number = secrets.randbits(62) + 1
     try:
         lease = _granted(lane, clock, number, ttl_s, deadline)
         for _ in range(_ATTEMPTS):
-            sitting = _put_member(lane, keys, record, lease, deadline)
-            if sitting is None:
-                return Opened(session_of(number), record, lease.proof)
-            _make_room(lane, keys, record, sitting, deadline)
+            revision, sitting = _put_member(lane, keys, record, lease, deadline, vacant=vacant)
+            if revision:
+                return Opened(session_of(number), record, revision, lease.proof)
+            vacant = _make_room(lane, keys, record, sitting, deadline)
     except CoordError:
         _forget(lane, number, timeout_s)
         raise
@@ -77,13 +77,19 @@ def _sitting(lane: Lane, keys: Keys, record: MemberRecord, deadline: Deadline) -
 
 def _make_room(
     lane: Lane, keys: Keys, record: MemberRecord, sitting: KeyValue | None, deadline: Deadline
-) -> None:
-    """End a former session of our own; raise for anybody else's."""
+) -> int:
+    """End a former session of our own; raise for anybody else's. Returns what may be replaced.
+
+    That is the revision of a record on no lease, which no session has put there and nothing else
+    would ever remove (`test_a_record_put_by_hand_keeps_nobody_out`), or 0.
+    """
     if sitting is None:
-        return
+        return 0
+    if not sitting.lease:
+        return sitting.mod_revision
     if incarnation_in(sitting.value) == record.incarnation:
         revoke(lane, sitting.lease, deadline)
-        return
+        return 0
     raise DuplicateMember(
         f"member {record.name!r} is live at {keys.prefix.decode()} with another incarnation",
         session=session_of(sitting.lease),
@@ -99,12 +105,15 @@ def _granted(lane: Lane, clock: Clock, number: int, ttl_s: float, deadline: Dead
 
 
 def _put_member(
-    lane: Lane, keys: Keys, record: MemberRecord, lease: _Lease, deadline: Deadline
-) -> KeyValue | None:
-    """Take the name if it is free; whoever has it if not. Ours: a lost answer had told us so."""
+    lane: Lane, keys: Keys, record: MemberRecord, lease: _Lease, deadline: Deadline, *, vacant: int
+) -> tuple[int, KeyValue | None]:
+    """Take the name if it is as it was seen: the revision of our record, or 0 and whoever has it.
+
+    That it is ours already is what a lost answer had told us.
+    """
     member = keys.member(record.name)
     request = wire.txn(
-        [wire.absent(member)],
+        [wire.at_revision(member, vacant)],
         [
             wire.put(member, member_value(record, lease.proof.ttl_s), lease.number),
             wire.put(keys.beacon(session_of(lease.number)), SAYS_NOTHING, lease.number),
@@ -114,9 +123,11 @@ def _put_member(
     )
     answer = lane.call("Txn", request, deadline)
     if answer.succeeded:
-        return None
-    sitting: KeyValue = answer.responses[0].response_range.kvs[0]
-    return None if sitting.lease == lease.number else sitting
+        return answer.header.revision, None
+    found = answer.responses[0].response_range.kvs
+    if found and found[0].lease == lease.number:
+        return found[0].mod_revision, None
+    return 0, found[0] if found else None
 
 
 def _forget(lane: Lane, number: int, timeout_s: float) -> None:

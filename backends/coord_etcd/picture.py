@@ -34,11 +34,13 @@ class Event(NamedTuple):
 
 
 class Picture:
-    """One group. `revision` is up to which all changes of the group are in it."""
+    """One group. `revision` is up to which all changes of the group are in it, as far as they are
+    coord's; `seen` up to which they are in it whosever they are (`views` says why these differ).
+    """
 
     def __init__(self, keys: Keys, cluster_id: int, revision: int, kvs: Iterable[KeyValue]) -> None:
         self.cluster_id = cluster_id
-        self.revision = revision
+        self.revision = self.seen = revision
         self._keys = keys
         self._members: dict[str, LiveMember] = {}
         self._rows: dict[ClaimKey, ClaimRow] = {}
@@ -72,18 +74,20 @@ class Picture:
         record = self._roles.get(role)
         return 0 if record is None else record.generation
 
-    def apply(self, events: Iterable[Event]) -> None:
-        """Take in what changed after `revision`, in order."""
+    def apply(self, events: Iterable[Event], complete_to: int) -> None:
+        """Take in what changed after `seen`, in order; with it all is there up to `complete_to`."""
         for revision, kv, deleted in events:
-            if revision <= self.revision:
+            if revision <= self.seen:
                 continue
             kind, rest = self._keys.parts(kv.key)
             changed = self._drop(kind, rest) if deleted else self._put(kind, rest, kv)
             if changed:
                 self._changed_at = revision
+        self.seen = max(self.seen, complete_to)
+        self.reached(self.seen)
 
     def reached(self, revision: int) -> None:
-        """Everything up to there is in it."""
+        """All that coord has written up to there is in it."""
         self.revision = max(self.revision, revision)
 
     def view(self, group: str, beats: Mapping[str, int]) -> View:

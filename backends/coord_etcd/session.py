@@ -1,7 +1,11 @@
 """A live member's session: one lease, and what hangs on it.
 
-Owns the session's end as this process knows it. How it is renewed is in `pulse`, what it does to
-claims in `tenancy`, how it began in `opening`.
+Owns the session's end as this process knows it, and its member's record. How it is renewed is in
+`pulse`, what it does to claims in `tenancy`, how it began in `opening`.
+
+A record is replaced only where it is still the one that is known, by its revision: an update that
+is delayed on its way finds a later one and does nothing, instead of bringing back a member that
+drains no more (`test_an_update_that_lands_late_brings_nothing_back`).
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from typing import NamedTuple, TypeVar
 
 import etcd3.etcdrpc as rpc
 
-from coord.errors import SessionLost, UsageError
+from coord.errors import SessionLost, StoreUnavailable, UsageError
 from coord.model import MemberRecord
 from coord.spi import Claimed, ClaimRequest, Held, Proof, Tenure
 from coord_etcd import wire
@@ -30,6 +34,7 @@ T = TypeVar("T")
 
 # Ten transactions, some 40 ms of the server's time, for which all others have to wait.
 BATCH_SIZE = 10 * wire.KEYS_PER_REQUEST
+_ROUNDS = 3
 
 
 class Opened(NamedTuple):
@@ -37,6 +42,8 @@ class Opened(NamedTuple):
 
     session: str
     record: MemberRecord
+    revision: int
+    """Of the write that made the record."""
     proof: Proof
 
 
@@ -55,7 +62,7 @@ class EtcdSession:
         tenancy: Tenancy,
         timeout_s: float,
     ) -> None:
-        self._id, self._record, self._opened = opened
+        self._id, self._record, self._revision, self._opened = opened
         self._keys = keys
         self._lane = lane
         self._pulse = pulse
@@ -131,15 +138,27 @@ class EtcdSession:
 
     def _update(self, record: MemberRecord, deadline: Deadline) -> None:
         member, lease = self._keys.member(record.name), lease_of(self._id)
-        request = wire.txn(
-            [wire.on_lease(member, lease)],
-            [
-                wire.put(member, member_value(record, self.ttl_s), lease),
-                wire.put(self._keys.changes, b""),
-            ],
+        value = member_value(record, self.ttl_s)
+        for _ in range(_ROUNDS):
+            request = wire.txn(
+                [wire.on_lease(member, lease), wire.at_revision(member, self._revision)],
+                [wire.put(member, value, lease), wire.put(self._keys.changes, b"")],
+                [wire.read(member)],
+            )
+            answer = self._lane.call("Txn", request, deadline)
+            if answer.succeeded:
+                self._revision = answer.header.revision
+                return
+            found = answer.responses[0].response_range.kvs
+            if not found or found[0].lease != lease:
+                raise lost(self._id)
+            self._revision = found[0].mod_revision
+            if found[0].value == value:
+                return
+        raise StoreUnavailable(
+            f"the record of {record.name!r} changed as fast as it could be read",
+            cure="Let one thread at a time update it.",
         )
-        if not self._lane.call("Txn", request, deadline).succeeded:
-            raise lost(self._id)
 
     def _call(self, act: Callable[[Deadline], T]) -> T:
         if self._over or self._leaving:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from coord.clock import SYSTEM_CLOCK, Clock
+from coord.codec import role_of
 from coord.errors import ConfigError, StoreConflict
 from coord.model import MemberRecord, RoleRecord, View, checked_name
 from coord.spi import BeaconSeen, Expiry, Guarantees, Observed, OpenedStore, Probe, Tenure
@@ -154,7 +155,10 @@ class EtcdStore:
         key = keys.role(record.name)
         request = wire.txn(
             [wire.at_revision(key, record.version)],
-            [wire.put(key, record.to_json().encode()), wire.put(keys.changes, b"")],
+            [
+                wire.put(key, record.to_json().encode(), prev_kv=True),
+                wire.put(keys.changes, b""),
+            ],
             [wire.read(key)],
         )
         answer = self._lane.call("Txn", request, deadline, repeatable=False)
@@ -165,7 +169,9 @@ class EtcdStore:
                 f"role {record.name!r} is at version {version}, not {record.version}",
                 cure="Read the view again and decide anew.",
             )
-        if record.generation > 1:
+        before = answer.responses[0].response_put.prev_kv
+        older = role_of(before.value, before.mod_revision)
+        if record.generation > (1 if older is None else older.generation):
             forget_older(self._lane, keys, record, deadline)
         return replace(record, version=answer.header.revision)
 

@@ -16,6 +16,7 @@ import grpc
 from coord.address import parsed_address, switch_option
 from coord.errors import ConfigError
 from coord_etcd.connection import Target
+from coord_etcd.keys import KINDS
 from coord_etcd.passport import User
 
 __all__ = ["Place", "place_of"]
@@ -49,7 +50,19 @@ def place_of(url: str, environment: Mapping[str, str], *, timeout_s: float) -> P
         Target(str(host), credentials, timeout_s) for host in address.hosts(PORT, syntax=_SYNTAX)
     ]
     root = "/" + "/".join(address.parents) if address.parents else ROOT
+    _check_apart(root, address.group)
     return Place(targets, _user(environment), root, address.group)
+
+
+def _check_apart(root: str, group: str) -> None:
+    """Refuse a place among another group's keys: /coord/prod/c/… are the claims of group prod."""
+    _, _, *below = (*root[1:].split("/"), group)
+    inside = KINDS.intersection(below)
+    if inside:
+        raise ConfigError(
+            f"the group {root}/{group} may lie among the keys of another group",
+            cure=f"Let nothing below the second part of the path be called {' or '.join(inside)}.",
+        )
 
 
 def _user(environment: Mapping[str, str]) -> User | None:

@@ -11,7 +11,9 @@ Owns the question whether what we have is all there is. Why the answer is right:
   that does not lead there, or no watch runs, everything is read, at one revision.
 - A cluster of another id, or a revision before ours, is another store or an older state of it
   (restored from a backup): everything is read, and the smaller revision tells the core.
-- What somebody deletes by hand is seen as soon as the watch brings it.
+- What somebody deletes by hand does not move `g`: it is seen as soon as the watch brings it, be it
+  later than a view that found the picture whole beyond its revision
+  (`test_what_is_deleted_by_hand_is_seen_when_the_watch_brings_it`).
 
 A view is one request while nothing changes, whatever is claimed
 (`test_a_view_costs_one_small_request_while_nothing_changes`). Asking `min_mod_revision` for the
@@ -110,8 +112,7 @@ class Views:
             arrived = self._feed.take(picture.revision) if self._feed.runs else None
             if arrived is not None:
                 events, complete_to = arrived
-                picture.apply(events)
-                picture.reached(complete_to)
+                picture.apply(events, complete_to)
             if _is_whole(picture, mark):
                 picture.reached(mark.revision)
                 return True

@@ -91,9 +91,10 @@ def get(key: bytes, end: bytes = b"", **settings: int) -> Message:
     return rpc.RangeRequest(key=key, range_end=end, **settings)
 
 
-def put(key: bytes, value: bytes, lease: int = 0) -> Message:
+def put(key: bytes, value: bytes, lease: int = 0, **settings: bool) -> Message:
     """Write a key."""
-    return rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=value, lease=lease))
+    request = rpc.PutRequest(key=key, value=value, lease=lease, **settings)
+    return rpc.RequestOp(request_put=request)
 
 
 def read(key: bytes, end: bytes = b"", **settings: int) -> Message:
@@ -113,11 +114,6 @@ def txn(
 def at_revision(key: bytes, revision: int) -> Message:
     """The key was written last at `revision`; 0: it does not exist."""
     return rpc.Compare(result=_EQUAL, target=_MOD, key=key, mod_revision=revision)
-
-
-def absent(key: bytes) -> Message:
-    """The key does not exist."""
-    return rpc.Compare(result=_EQUAL, target=_CREATE, key=key, create_revision=0)
 
 
 def on_lease(key: bytes, lease: int) -> Message:

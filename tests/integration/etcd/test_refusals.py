@@ -146,6 +146,8 @@ def test_something_else_that_listens_is_named(alone: EtcdServers) -> None:
         "etcd://127.0.0.1/g?tls=perhaps",
         "etcd://127.0.0.1/g?color=red",
         "etcd://127.0.0.1/bad name",
+        "etcd://127.0.0.1/coord/prod/c",
+        "etcd://127.0.0.1/coord/prod/m/other",
     ],
 )
 def test_urls_that_cannot_be_are_refused(url: str) -> None:

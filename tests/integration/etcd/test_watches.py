@@ -14,11 +14,13 @@ from coord.testing.proxy import FaultProxy
 from coord.testing.servers import EtcdServers
 from coord_etcd import EtcdStore
 from tests.integration.etcd.tools import (
+    Etcd,
     group_name,
     opened,
     record,
     role_of,
     take,
+    turn_to,
     wait_until,
 )
 
@@ -43,9 +45,9 @@ def test_a_watch_that_goes_on_at_a_member_behind_misses_nothing(cluster: EtcdSer
         keys = role_of(writer, group, shards=3)
         session = writer.open_session(group, record(), 60)
         tokens = take(writer, group, session, keys)
-        _turn_to(store, far.hostport)  # connected, for later
+        turn_to(store, far.hostport)  # connected, for later
         store.view(group)
-        _turn_to(store, near.hostport)
+        turn_to(store, near.hostport)
         store.view(group)
         rung = threading.Event()
         watch = store.watch(group, rung.set)
@@ -71,12 +73,6 @@ def test_a_watch_that_goes_on_at_a_member_behind_misses_nothing(cluster: EtcdSer
         assert store.view(group).claims[keys[0]].session is None
         watch.close()
         session.close()
-
-
-def _turn_to(store: EtcdStore, endpoint: str) -> None:
-    """Use this endpoint next."""
-    lane = store._lane
-    lane._turn = [target.endpoint for target in lane._targets].index(endpoint)
 
 
 @pytest.mark.xdist_group("etcd")
@@ -139,3 +135,34 @@ def test_a_subscriber_that_hangs_is_in_no_later_ones_way(alone: EtcdServers) -> 
         assert wait_until(
             lambda: not any(one.is_alive() for one in store._feeds[group]._threads), within_s=5.0
         )
+
+
+@pytest.mark.xdist_group("etcd")
+def test_what_is_deleted_by_hand_is_seen_when_the_watch_brings_it(
+    alone: EtcdServers, etcd: Etcd
+) -> None:
+    """Later than a view that had found the picture whole, since nothing of coord's had changed."""
+    group, member = group_name(), alone.members[0]
+    with (
+        FaultProxy((member.host, member.port)) as proxy,
+        opened(f"etcd://{proxy.hostport},{member.hostport}/unused") as store,
+    ):
+        turn_to(store, proxy.hostport)
+        keys = role_of(store, group, shards=2)
+        session = store.open_session(group, record(), 60)
+        take(store, group, session, keys)
+        store.view(group)
+        rung = threading.Event()
+        watch = store.watch(group, rung.set)
+        assert rung.wait(5.0)
+        store.view(group)
+        rung.clear()
+        turn_to(store, member.hostport)
+        proxy.replies.hold()
+        etcd.delete(f"/coord/{group}/c/r/1/0/0")
+        assert keys[0] in store.view(group).claims, "seen at once: nothing is shown"
+        proxy.replies.mend()
+        assert rung.wait(5.0)
+        assert set(store.view(group).claims) == {keys[1]}
+        watch.close()
+        session.close()

@@ -22,7 +22,7 @@ from coord.testing.servers import EtcdServers
 from coord_etcd import EtcdStore
 from tests.support import require_server
 
-__all__ = ["Etcd", "group_name", "opened", "record", "started", "take", "wait_until"]
+__all__ = ["Etcd", "group_name", "opened", "record", "started", "take", "turn_to", "wait_until"]
 
 TIMEOUT_S = 2.0
 
@@ -65,6 +65,10 @@ class Etcd:
         """Write a key, as somebody else's program would."""
         request = rpc.PutRequest(key=key.encode(), value=value)
         self._kv.Put(request, timeout=5.0, metadata=self._metadata)
+
+    def delete(self, key: str) -> None:
+        """Delete a key, as an operator would."""
+        self._kv.DeleteRange(rpc.DeleteRangeRequest(key=key.encode()), timeout=5.0)
 
     def fill(self) -> None:
         """Write until the server refuses to; it looks at its size now and then only."""
@@ -152,6 +156,12 @@ def take(store: Store, group: str, session: Session, keys: Sequence[ClaimKey]) -
             assert isinstance(answer, Claimed)
             tokens.append(answer.token)
     return tokens
+
+
+def turn_to(store: EtcdStore, endpoint: str) -> None:
+    """Let a store's calls, but heartbeats, use this endpoint next."""
+    lane = store._lane
+    lane._turn = [target.endpoint for target in lane._targets].index(endpoint)
 
 
 def wait_until(happened: Callable[[], bool], *, within_s: float) -> bool:
