@@ -4,7 +4,7 @@ Owns the reading of status codes and texts. Retries nothing. `NOT_APPLIED` is sa
 request cannot have reached the cluster's log: the connection was never made, or the server refused
 before it proposed anything. Everything else may have landed, or may yet. Among that is what a full
 database refuses: etcd looks at its quota again when it applies a request, *after* writing it, and
-answers with the same words (`test_what_a_full_database_refuses_may_have_been_written`).
+answers with the same words (`test_a_full_database_is_named`).
 """
 
 from __future__ import annotations

@@ -20,12 +20,10 @@ from coord.testing.proxy import FaultProxy
 from coord.testing.servers import EtcdServers
 from coord_etcd import EtcdStore, opening, tenancy
 from tests.integration.etcd.tools import (
-    Etcd,
     group_name,
     opened,
     record,
     role_of,
-    started,
     take,
     wait_until,
 )
@@ -191,17 +189,3 @@ def _until_refused(call: Callable[[], object], escaped: list[Exception]) -> None
         except Exception as error:  # noqa: BLE001
             escaped.append(error)
             return
-
-
-def test_what_a_full_database_refuses_may_have_been_written() -> None:
-    """Etcd looks at its quota when it proposes, and again after it has written."""
-    with (
-        started(lambda: EtcdServers(flags=["--quota-backend-bytes", "300000"])) as servers,
-        opened(servers.url("unused")) as store,
-        Etcd.at(servers.hosts) as etcd,
-    ):
-        etcd.fill()
-        error = _raised(partial(role_of, store, "g"))
-        assert isinstance(error, StoreRefused)
-        assert "full" in error.cause
-        assert error.certainty is Certainty.UNKNOWN
