@@ -28,6 +28,8 @@ from coord.spi import Claimed, ClaimRequest, Held, Tenure
 __all__ = ["ClaimRules"]
 
 _INF = float("inf")
+_MOST_BATCHES = 8
+"""How many batches of claims are on their way at once; then a newer view has its turn."""
 
 
 class ClaimRules:
@@ -36,6 +38,7 @@ class ClaimRules:
     def __init__(self, member: Member) -> None:
         self._m = member
         self._compared = (-1, -1)
+        self._cut: set[str] = set()
 
     # --- deciding ----------------------------------------------------------------------------
 
@@ -55,6 +58,7 @@ class ClaimRules:
                 m.max_shards,
                 m.timing,
                 m.peers.present_since_s,
+                _MOST_BATCHES * m.guarantees.batch_size,
                 m.highest,
             )
             self._carry_out(desk, standing, now)
@@ -69,6 +73,8 @@ class ClaimRules:
         if decision.put_role is not None and desk.role.name not in m.putting:
             m.putting.add(desk.role.name)
             m.emit(c.PutRole(decision.put_role))
+        if decision.cut:
+            self._cut.add(desk.role.name)
         batch = m.guarantees.batch_size
         for start in range(0, len(decision.claims), batch):
             self._request(desk, standing.session, decision.claims[start : start + batch])
@@ -111,9 +117,18 @@ class ClaimRules:
                 m.tenures.refused(tenancy)
                 m.look_at(event.now)
                 m.reconsider(request.key.role, event.now + m.timing.claim_timeout_s)
+                self._cut.discard(request.key.role)  # our view is old; the next one will tell more
                 continue
             m.tenures.won(tenancy, token=answer.token, now=event.now)
             self._begin(tenancy, event.now, asked_s=event.sent_at_s)
+        self._ask_for_more(event.now)
+
+    def _ask_for_more(self, now: float) -> None:
+        """All that was asked for is ours: go on where a decision was cut short."""
+        if not self._m.tenures.asked:
+            for role in self._cut:
+                self._m.reconsider(role, now)
+            self._cut.clear()
 
     def _begin(self, tenancy: Tenancy, now: float, *, asked_s: float) -> None:
         """Start the term, unless things have changed since we asked."""
@@ -190,6 +205,7 @@ class ClaimRules:
             if tenancy is not None and tenancy.awaits(command.session):
                 self._m.tenures.refused(tenancy)
             self._m.reconsider(request.key.role, now)
+            self._cut.discard(request.key.role)
         self._m.look_at(now)
         self._m.back_off(now)
 

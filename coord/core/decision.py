@@ -34,6 +34,8 @@ class Standing:
     max_shards: int | None
     timing: Timing
     present_since_s: Callable[[str], float]
+    most_asked: int
+    """How many claims may be on their way at once: what is decided is soon as old as the queue."""
     highest: Mapping[ClaimKey, int]
     """The highest lifted token ever seen of keys whose store has gone back in time."""
 
@@ -56,6 +58,8 @@ class Decision:
     asks: list[Ask] = field(default_factory=list)
     put_role: RoleRecord | None = None
     reports: list[tuple[str, str]] = field(default_factory=list)
+    cut: bool = False
+    """Whether more is to be asked for as soon as there are answers to what was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +253,16 @@ class Round:
         return min(max(asked_s, self.crew_s + timing.settle_s, busy_s), asked_s + patience_s)
 
     def _request(self, key: ClaimKey, free: Free) -> bool:
-        """Ask for one claim, unless the store's tokens have gone back behind what we have seen."""
+        """Ask for one claim, unless the store's tokens have gone back behind what we have seen.
+
+        Or unless enough is on its way. A view waits behind the claims that were asked for before
+        it: on a store that takes a few at a time, a member that starts first would else ask for
+        thousands before it sees who else is there
+        (`test_a_member_that_has_asked_for_much_waits_for_answers_before_it_asks_for_more`).
+        """
+        if self.tenures.asked + len(self.decision.claims) >= self.me.most_asked:
+            self.decision.cut = True
+            return False
         last = free.token + self.record.token_base
         highest = self.me.highest.get(key, 0)
         if last < highest:

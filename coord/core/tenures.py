@@ -259,6 +259,11 @@ class Tenures:
         return len(self._by_key) == self._counts[TenurePhase.LINGERING]
 
     @property
+    def asked(self) -> int:
+        """How many claims were asked for and are not answered yet."""
+        return self._counts[TenurePhase.CLAIMING]
+
+    @property
     def active(self) -> int:
         """How many claims are ours with code that may be acting."""
         return self._counts[TenurePhase.LEADING] + self._counts[TenurePhase.STOPPING]

@@ -44,6 +44,7 @@ class Office:
         self.record = record if record is not None else self._own_record()
         self.max_shards = max_shards
         self.highest = dict(highest or {})
+        self.most_asked = 1_000_000
         self.desk = Desk(role)
         self.tenures = Tenures()
         self.present_s: dict[str, float] = {}
@@ -90,6 +91,7 @@ class Office:
             max_shards=self.max_shards,
             timing=TIMING,
             present_since_s=lambda session: self.present_s.get(session, _INF),
+            most_asked=self.most_asked,
             highest=self.highest,
         )
         return self.desk.decide(standing, self.tenures, now)

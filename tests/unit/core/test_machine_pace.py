@@ -94,3 +94,19 @@ def test_a_call_whose_answer_is_outstanding_is_not_made_again() -> None:
     counts = Counter(type(command).__name__ for command in solo.waiting())
     assert set(counts.values()) == {1}, counts
     assert {"Evict", "Release", "UpdateRecord", "PutRole"} <= set(counts)
+
+
+def test_a_member_that_has_asked_for_much_waits_for_answers_before_it_asks_for_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it decides next is decided by a newer view: it may not be alone any more by then."""
+    monkeypatch.setattr("coord.testing.memory.BATCH_SIZE", 2)
+    role = Role("r", shards=100, progress_timeout_s=None)
+    solo = Solo(role)
+    solo.withheld = (c.Claim,)
+    solo.run(3)
+    asked = [command for command in solo.waiting() if isinstance(command, c.Claim)]
+    assert sum(len(command.requests) for command in asked) == 16 < role.shards
+    solo.withheld = ()
+    solo.settle()
+    assert len(solo.hear(c.StartTerm)) == role.shards, "answers alone let it go on"
