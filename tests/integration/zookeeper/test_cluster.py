@@ -167,12 +167,12 @@ class _Heart:
 def _claimant(servers: ZooKeeperServers, group: str) -> Iterator[_Heart]:
     """A member with a long enough ttl, a claim and heartbeats, which must keep them."""
     with opened(servers.hosts, timeout_s=1.0, options=f"?tick_s={TICK_S}") as store:
-        session = store.open_session(group, record_of(), 8.0)
+        session = store.open_session(group, record_of(), 16.0)  # an election may take 8 s here
         [claim] = taken(session, store, group)
         with _Heart(session) as heart:
             yield heart
             before = heart.beats
-            assert until(lambda: heart.beats > before + 2 or bool(heart.error))
+            assert until(lambda: heart.beats > before + 2 or bool(heart.error), within_s=20.0)
         assert heart.error == ""
         held = store.view(group).claims[claim.key]
         assert (held.session, held.token) == (session.id, claim.token)
@@ -202,7 +202,10 @@ def test_a_stopped_server_demotes_nobody_whose_ttl_allows_it(
         for server in zookeeper_cluster.members:
             server.pause()
             before = heart.beats
-            assert until(lambda: heart.beats > before + 2 or bool(heart.error))  # noqa: B023
+            assert until(
+                lambda: heart.beats > before + 2 or bool(heart.error),  # noqa: B023
+                within_s=20.0,
+            )
             server.resume()
             zookeeper_cluster.wait_ready()
 
