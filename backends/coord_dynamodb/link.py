@@ -45,7 +45,7 @@ from coord_dynamodb.url import Target
 __all__ = ["Charged", "Client", "Deadline", "Link", "Maker"]
 
 _CONNECT, _PATIENT, _BRISK = 0.2, 0.8, 0.3  # parts of the timeout
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.02, 0.4
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 0.4
 _CONNECTIONS = 8
 _SHOWS = {
     "create_table": "TableDescription",
