@@ -35,6 +35,7 @@ class SessionRules:
     def __init__(self, member: Member) -> None:
         self._m = member
         self._said_silent = ""
+        self._said_short = False
 
     # --- opening -----------------------------------------------------------------------------
 
@@ -68,6 +69,7 @@ class SessionRules:
             return
         keeper.signal(SessionSignal.OPENED)
         keeper.opened(opened, now)
+        self._said_short = False
         self._m.ever_live = True
         self._m.duplicate = None
         self._m.updating = False
@@ -177,8 +179,14 @@ class SessionRules:
         return Beacon(overdue=tuple(overdue)).to_bytes()
 
     def on_beat(self, event: e.Done, proof: Proof) -> None:
-        """A heartbeat was acknowledged."""
+        """A heartbeat was acknowledged. Its lag may be more than was known at the opening."""
         self._m.keeper.beat_proven(proof, event.now)
+        try:
+            self._m.timing.check_budget(ttl_s=proof.ttl_s, lag_s=proof.lag_s)
+        except ConfigError as error:
+            if not self._said_short:
+                self._said_short = True
+                self._m.report("trust-is-short", str(error))
 
     def on_beat_failed(self, command: c.Heartbeat, error: CoordError, now: float) -> None:
         """A heartbeat was not: the deadline stays where it is."""

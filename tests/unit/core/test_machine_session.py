@@ -20,6 +20,7 @@ from coord.errors import (
     StoreUnavailable,
 )
 from coord.model import ClaimKey, MemberRecord
+from coord.spi import Proof
 from coord.testing.clock import ManualClock
 from coord.testing.faults import Fate
 from coord.testing.memory import Manner, MemoryServer
@@ -258,6 +259,18 @@ def test_a_granted_ttl_or_lag_that_leaves_no_time_to_stop_is_refused_with_the_su
     assert "heartbeat 2.5 + attempts 2 × rpc_timeout 1 + slack 0.5 = 5" in str(failed.error)
     assert solo.machine.phase is SessionPhase.STOPPED
     assert dict(solo.view().members) == {}
+
+
+def test_heartbeats_whose_lag_leaves_no_time_to_stop_are_told_once_with_the_sum() -> None:
+    """The opening had no lag, so the session is live; it may be given up at any late answer."""
+    solo = Solo(ROLE)
+    command = c.Heartbeat(solo.machine.member.keeper.session or "", b"")
+    for lag_s, told in ((0.0, 0), (5.0, 1), (0.0, 1), (5.0, 1)):
+        proof = Proof(sent_at_s=solo.now, ttl_s=TIMING.ttl_s, lag_s=lag_s)
+        solo.step(e.Done(solo.now, command, solo.now, proof))
+        assert len(solo.reports("trust-is-short")) == told
+    assert "lag 5" in solo.reports("trust-is-short")[0]
+    assert solo.machine.phase is SessionPhase.LIVE
 
 
 @pytest.mark.parametrize("error", [ConfigError("a bad name"), StoreRefused("no rights")])
