@@ -7,6 +7,9 @@ Owns the conditions under which a claim changes hands. Knows no clock and no ses
   that owned a claim then and is gone now has ended, and ended sessions never come back. Nothing is
   asked of living owners' items, so claims do not get in the way of heartbeats.
 - The role's record is checked in the same transaction (`docs/decisions/dynamodb-transactions.md`).
+- A try of which nobody knows what became may still be applied until a later transaction of the
+  session is. Until then no error says `NOT_APPLIED`, though it be certain of the last try
+  (`test_a_claim_of_which_a_try_may_still_land_is_not_called_not_applied`).
 - One loser makes DynamoDB refuse the whole transaction. The reasons say who lost, and show what is
   stored there; the others are asked for again, at once, as long as the deadline allows. Whoever
   could not be asked for in time is answered `Held`: not given.

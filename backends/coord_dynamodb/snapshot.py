@@ -1,7 +1,7 @@
 """Views: what is read, in which order, and why nothing that was acknowledged can be missing.
 
 Owns one cached view per group. Decides nothing. In the quiet it costs one query over members, roles
-and sessions, whatever is claimed (`test_idle_costs.py`).
+and sessions, whatever is claimed (`test_a_view_of_a_quiet_group_is_one_query_and_one_object`).
 
 Why a view is strong though claims are mostly not read. Each write of claims raises the counter `k`
 of its member's item in the same transaction (a deposal: that of the item `n#`). A view begins by

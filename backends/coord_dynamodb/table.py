@@ -10,7 +10,7 @@ import time
 from typing import Any, NamedTuple
 
 from coord.errors import Certainty, CoordError, InternalError, StoreRefused, StoreUnavailable
-from coord_dynamodb.failures import TooMany
+from coord_dynamodb.failures import Cancelled, TooMany
 from coord_dynamodb.link import Deadline, Link
 
 __all__ = ["EXPIRES", "KEY", "Billing", "Found", "Table"]
@@ -163,9 +163,8 @@ class Table:
             self._link.call("transact_write_items", deadline, TransactItems=[action] * asked)
         except TooMany as error:
             return error.limit
-        except Exception as error:
-            if isinstance(error, StoreUnavailable):
-                raise
+        except (Cancelled, InternalError):
+            pass  # they were not too many: it is something else that it finds wrong with them
         return asked
 
     def judge(self, found: Found) -> None:

@@ -15,8 +15,8 @@ from coord.errors import (
     StoreRefused,
     StoreUnavailable,
 )
-from coord.model import MemberRecord, RoleRecord, Shape
-from coord.spi import Claimed, Observed
+from coord.model import ClaimKey, MemberRecord, RoleRecord, Shape
+from coord.spi import Claimed, Held, Observed
 from coord_dynamodb import DynamoDBStore
 from coord_dynamodb.link import Deadline
 from coord_dynamodb.session import DynamoDBSession
@@ -57,6 +57,30 @@ def test_an_answer_that_is_not_dynamodbs_proves_nothing(desk: Desk, hook: Hook, 
     with pytest.raises(StoreRefused, match="does not answer as DynamoDB") as caught:
         run(desk, store, session)
     assert caught.value.certainty is Certainty.UNKNOWN
+
+
+def test_a_claim_of_which_a_try_may_still_land_is_not_called_not_applied(
+    desk: Desk, hook: Hook
+) -> None:
+    """The first try is lost to view, the second loses one key, and no third one is allowed."""
+    store, other = desk.store(hook.endpoint), desk.store()
+    taken, free = desk.role(other, shards=2)
+    session = desk.member(store)
+    asks = desk.asks(other, taken, free)
+    desk.take(other, desk.member(other, "b"), taken)
+    hook.forget()
+    hook.refuse("TransactWriteItems", "InternalServerError", status=500)
+    hook.refuse("TransactWriteItems", "AccessDeniedException", after=1)
+    with pytest.raises(StoreRefused) as caught:
+        session.claim(asks)
+    assert caught.value.certainty is Certainty.UNKNOWN
+    assert hook.count("TransactWriteItems") == 3
+    assert session.claim(asks) == [Held(taken), Claimed(free, stored_token(desk, free))]
+
+
+def stored_token(desk: Desk, key: ClaimKey) -> int:
+    """Of a claim as it is stored."""
+    return desk.store().view(desk.group).claims[key].token
 
 
 def test_no_heartbeat_follows_a_close_that_failed(desk: Desk, hook: Hook) -> None:
