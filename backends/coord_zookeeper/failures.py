@@ -16,6 +16,7 @@ from kazoo.handlers.threading import KazooTimeoutError
 
 from coord.errors import Certainty, CoordError, InternalError, StoreRefused, StoreUnavailable
 from coord_zookeeper.requests import INVALID_ACL, NO_AUTH
+from coord_zookeeper.url import AUTH
 
 __all__ = ["in_doubt", "is_passing", "refused", "translated", "unreachable"]
 
@@ -29,8 +30,8 @@ _LOST = (
 )
 _CREDENTIALS = (k.AuthFailedError, k.SASLException, k.SessionClosedRequireSaslError)
 _RIGHTS = (
-    "Give the credentials that the group was made with (COORD_ZOOKEEPER_AUTH), or let its owner "
-    "change the ACLs; `coord doctor` shows them."
+    f"Give the credentials that the group was made with ({AUTH}), or let its owner change the "
+    "ACLs; `coord doctor` shows them."
 )
 
 
@@ -79,7 +80,7 @@ def translated(error: Exception, where: str, certainty: Certainty) -> CoordError
             f"the ZooKeeper at {where} is too old for a read of several nodes",
             cure="coord needs ZooKeeper 3.6 or newer.",
         )
-    return InternalError(f"ZooKeeper at {where}: {type(error).__name__}: {error}")
+    return InternalError(f"ZooKeeper at {where}: {type(error).__name__}")
 
 
 def refused(code: int, where: str) -> CoordError:
@@ -89,7 +90,7 @@ def refused(code: int, where: str) -> CoordError:
     if code == INVALID_ACL:
         return StoreRefused(
             f"ZooKeeper at {where} takes no ACL of ours without credentials",
-            cure="Set COORD_ZOOKEEPER_AUTH, or say acl=open in the URL.",
+            cure=f"Set {AUTH}, or say acl=open in the URL.",
         )
     kind = k.EXCEPTIONS[code].__name__ if code in k.EXCEPTIONS else "unknown"
     return InternalError(f"ZooKeeper at {where} refused with code {code} ({kind})")
@@ -98,8 +99,8 @@ def refused(code: int, where: str) -> CoordError:
 def _credentials(where: str, cause: str) -> StoreRefused:
     return StoreRefused(
         f"{cause} at {where}",
-        cure="Check COORD_ZOOKEEPER_AUTH (digest:user:password or sasl:user:password) against "
-        "what the servers know: for sasl, the JAAS section `Server`.",
+        cure=f"Check {AUTH} (digest:user:password or sasl:user:password) against what the servers "
+        "know: for sasl, the JAAS section `Server`.",
     )
 
 

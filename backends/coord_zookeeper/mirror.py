@@ -120,7 +120,7 @@ class Mirror:
         """The group as it is now: the same object as long as nothing has changed."""
         with self._alone(deadline):
             writes = self._writes
-            marks, seqs = self._reader.pulse(deadline)
+            marks, seqs = self._reader.marks(deadline)
             if marks != self._marks:
                 seqs = self._catch_up(marks, deadline)
             self._beat(seqs)
@@ -152,7 +152,7 @@ class Mirror:
     def _alone(self, deadline: Deadline) -> Iterator[None]:
         if not self._lock.acquire(timeout=deadline.left_s()):
             raise StoreUnavailable(
-                f"another thread has been reading the group for {deadline.timeout_s:g} s",
+                "another thread was reading the group for all the time that was left",
                 cure="Raise the timeout, or look for a slow ZooKeeper.",
                 certainty=Certainty.NOT_APPLIED,
             )

@@ -16,7 +16,7 @@ from coord_zookeeper.deadline import Deadline
 from coord_zookeeper.group import Group
 from coord_zookeeper.link import Link
 from coord_zookeeper.requests import NO_AUTH, NO_NODE, Node, data_of, refusal
-from coord_zookeeper.url import Target
+from coord_zookeeper.url import AUTH, Target
 from coord_zookeeper.words import asked, fields_of, leads, mode_of
 
 __all__ = ["findings"]
@@ -80,7 +80,10 @@ def _role(target: Target, srvr: str) -> Probe:
     elif not mode_of(srvr):
         value = "not told: every heartbeat counts as a follower's (allow srvr to change that)"
     elif leads(srvr):
-        value = "this server ends sessions itself: heartbeats through it lag by nothing"
+        value = (
+            "this server ends sessions itself: heartbeats through it lag by nothing (behind a load "
+            "balancer, say ask_role=false)"
+        )
     else:
         value = "a follower: heartbeats through it lag by a tick or the time between two"
     return Probe(name="trust", ok=True, value=value)
@@ -129,7 +132,7 @@ def _place(group: Group, target: Target, timeout_s: float) -> Probe:
                 name="place",
                 ok=False,
                 value=f"{path} may not be read (acl={target.acl})",
-                cure="Give the credentials it was made with (COORD_ZOOKEEPER_AUTH).",
+                cure=f"Give the credentials it was made with ({AUTH}).",
             )
     if found[0] == NO_NODE:
         cure = "`coord init URL` makes it; or correct the URL."

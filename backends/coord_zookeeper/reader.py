@@ -66,7 +66,7 @@ class Reader:
         self._link = link
         self._marks = [data_of(path) for path in (layout.members, layout.roles, layout.claims)]
 
-    def pulse(self, deadline: Deadline) -> tuple[Marks, Mapping[str, int]]:
+    def marks(self, deadline: Deadline) -> tuple[Marks, Mapping[str, int]]:
         """The marks and the heartbeat numbers, after everything that was acknowledged before."""
         found = self._synced([*self._marks, children_of(self._layout.beacons)], deadline)
         return _marks(found), _seqs(found[3])

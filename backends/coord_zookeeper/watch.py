@@ -30,7 +30,7 @@ WINDOW_S = 0.005
 _WINDOW_PER_CLAIM_S = 5e-6
 _AGAIN_S = 0.05
 _AGAIN_MAX_S = 1.0
-_SURE_S = 5.0
+_SURE_S = 5.0  # a link that ended is replaced by another, of which armed watches hear nothing
 
 
 class ZooKeeperWatch:
