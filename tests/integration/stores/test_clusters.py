@@ -74,7 +74,7 @@ def check_that_nobody_noticed(fleet: Fleet, begun: float, tenures: Tenures) -> N
     until(reached(lambda: held(fleet) == tenures))
     for text in ("session-given-up", "session-lost", "overrun", "store-went-back"):
         assert fleet.logged(text) == []
-    assert fleet.marks("ended") == []
+    assert fleet.marks("ended", "at > ?", begun) == [], "shards moved at the start end before"
     for shard in range(SHARDS):
         acts = fleet.acts("fenced", "shard = ? AND at > ?", shard, begun)
         assert len(acts) > (now() - begun) / 0.05 / 5, "it led, and worked"
