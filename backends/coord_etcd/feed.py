@@ -225,7 +225,7 @@ class Feed:
         """Read one stream to its end; whether anything came."""
         heard = False
         try:
-            token = self._lane.passport.token(connection, Deadline(self.timeout_s))
+            token = self._lane.login.token(connection, Deadline(self.timeout_s))
             stream = self._opened(connection, token, run)
         except grpc.RpcError as error:
             self._lane.failed(connection, broken=_broken(error))
@@ -296,9 +296,7 @@ class Feed:
             connection = run.connection
             if connection is not None:
                 with suppress(grpc.RpcError):
-                    self._lane.passport.renew(
-                        connection, Deadline(self.timeout_s), instead_of=token
-                    )
+                    self._lane.login.renew(connection, Deadline(self.timeout_s), instead_of=token)
 
     def _arrived(self, events: Sequence[Event], run: _Run) -> None:
         changes = self._keys.changes

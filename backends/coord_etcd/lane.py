@@ -33,7 +33,7 @@ from coord.errors import Certainty, ForkedProcess, StoreRefused
 from coord_etcd.connection import Connection, Pending, Target
 from coord_etcd.deadline import Deadline
 from coord_etcd.failures import Next, Trouble, judged, unproven
-from coord_etcd.passport import Passport
+from coord_etcd.login import Login
 from coord_etcd.wire import Message
 
 __all__ = ["Attempts", "Lane"]
@@ -47,8 +47,8 @@ _WRITES = frozenset({"Txn", "LeaseGrant", "LeaseRevoke", "LeaseKeepAlive"})
 class Lane:
     """A way to the cluster. Any thread of the process that made it."""
 
-    def __init__(self, targets: Sequence[Target], passport: Passport) -> None:
-        self.passport = passport
+    def __init__(self, targets: Sequence[Target], login: Login) -> None:
+        self.login = login
         self._targets = list(targets)
         random.shuffle(self._targets)
         self._lock = threading.Lock()
@@ -142,14 +142,14 @@ class Lane:
         self, connection: Connection, method: str, request: Message, deadline: Deadline
     ) -> Message:
         """One attempt over this connection, and a login if need be. Raises grpc.RpcError."""
-        token = self.passport.token(connection, deadline)
+        token = self.login.token(connection, deadline)
         try:
             answer = connection.send(method, request, timeout_s=deadline.left_s, token=token)
         except grpc.RpcError as error:
             trouble = judged(error, connection.endpoint, deadline.timeout_s, heard=True)
-            if trouble.next is not Next.LOG_IN or not self.passport.name:
+            if trouble.next is not Next.LOG_IN or not self.login.name:
                 raise
-            token = self.passport.renew(connection, deadline, instead_of=token)
+            token = self.login.renew(connection, deadline, instead_of=token)
             answer = connection.send(method, request, timeout_s=deadline.left_s, token=token)
         deadline.may_have_landed |= method in _WRITES
         return answer
@@ -188,7 +188,7 @@ class Lane:
     def _token(self, connection: Connection, deadline: Deadline) -> str:
         """The token; none if the login fails, which the first answer will say."""
         try:
-            return self.passport.token(connection, deadline)
+            return self.login.token(connection, deadline)
         except grpc.RpcError:
             return ""
 

@@ -29,9 +29,9 @@ from coord.model import MemberRecord
 from coord.spi import Proof
 from coord_etcd import wire
 from coord_etcd.deadline import Deadline
+from coord_etcd.heartbeat import SAYS_NOTHING
 from coord_etcd.keys import Keys, session_of
 from coord_etcd.lane import Lane
-from coord_etcd.pulse import SAYS_NOTHING
 from coord_etcd.records import KeyValue, incarnation_in, member_value
 from coord_etcd.session import Opened, revoke
 
@@ -134,5 +134,5 @@ def _forget(lane: Lane, number: int, timeout_s: float) -> None:
     """Revoke a lease that nobody will use, without waiting for it; else it ends by its ttl."""
     request = rpc.LeaseRevokeRequest(ID=number)
     with suppress(grpc.RpcError, CoordError), lane.borrowed() as connection:
-        token = lane.passport.token(connection, Deadline(timeout_s))
+        token = lane.login.token(connection, Deadline(timeout_s))
         connection.send_off("LeaseRevoke", request, timeout_s=timeout_s, token=token)

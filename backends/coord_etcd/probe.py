@@ -24,15 +24,16 @@ from coord_etcd.deadline import Deadline
 from coord_etcd.failures import Compacted, judged
 from coord_etcd.keys import Keys
 from coord_etcd.lane import Lane
-from coord_etcd.versions import revokes_wrongly
 from coord_etcd.wire import Message
 
-__all__ = ["findings"]
+__all__ = ["findings", "revokes_wrongly"]
 
 ROUNDS = 10
 _MANY_REVISIONS = 5_000_000
 _ALARMS = {1: "NOSPACE", 2: "CORRUPT"}
 _MEBIBYTE = 2**20
+_MENDED_IN = {(3, 4): 31, (3, 5): 13}
+_FIRST_WITHOUT = (3, 6)
 
 
 class _Health(NamedTuple):
@@ -51,7 +52,7 @@ def findings(lane: Lane, targets: Sequence[Target], keys: Keys, deadline: Deadli
     up = [one.status for one in health if one.status is not None]
     answers = [one for one, its in zip(targets, health, strict=True) if its.status is not None]
     if answers:
-        with closing(Lane(answers, lane.passport)) as through:  # none of them hangs
+        with closing(Lane(answers, lane.login)) as through:  # none of them hangs
             found.extend(_checks(through, targets, keys, up, deadline))
     return found
 
@@ -140,14 +141,14 @@ def _cluster(lane: Lane, up: Sequence[Message], deadline: Deadline) -> Probe:
 
 
 def _login(lane: Lane, targets: Sequence[Target]) -> Probe:
-    passport = lane.passport
+    login = lane.login
     way = "without TLS" if targets[0].credentials is None else "with TLS"
-    if not passport.name:
+    if not login.name:
         return Probe(name="login", ok=True, value=f"no user, {way}")
-    if passport.refused:
-        value = f"user {passport.name} is not asked for: the server has no users, {way}"
+    if login.refused:
+        value = f"user {login.name} is not asked for: the server has no users, {way}"
         return Probe(name="login", ok=True, value=value)
-    value = f"user {passport.name}, {way}"
+    value = f"user {login.name}, {way}"
     if targets[0].credentials is not None:
         return Probe(name="login", ok=True, value=value)
     cure = "Anybody on the way can read it: give etcd a certificate, and ?tls=true to the URL."
@@ -237,3 +238,17 @@ def _version(lane: Lane, up: Sequence[Message], deadline: Deadline) -> Probe:
         "revival: tokens that reach the resource (SqlFence and its like) refuse the older one."
     )
     return Probe(name="version", ok=False, value=value, cure=cure)
+
+
+def revokes_wrongly(version: str) -> bool:
+    """Whether a revived leader of this release may revoke leases that its successor keeps alive.
+
+    A version that cannot be read is given the benefit of the doubt.
+    """
+    try:
+        major, minor, patch = (int(part) for part in version.partition("-")[0].split("."))
+    except ValueError:
+        return False
+    if (major, minor) >= _FIRST_WITHOUT:
+        return False
+    return patch < _MENDED_IN.get((major, minor), patch + 1)

@@ -24,6 +24,7 @@ __all__ = [
     "incarnation_in",
     "live_member",
     "member_value",
+    "owned_by",
     "unclean",
 ]
 

@@ -1,7 +1,7 @@
 """A live member's session: one lease, and what hangs on it.
 
 Owns the session's end as this process knows it, and its member's record. How it is renewed is in
-`pulse`, what it does to claims in `tenancy`, how it began in `opening`.
+`heartbeat`, what it does to claims in `tenancy`, how it began in `opening`.
 
 A record is replaced only where it is still the one that is known, by its revision: an update that
 is delayed on its way finds a later one and does nothing, instead of bringing back a member that
@@ -22,9 +22,9 @@ from coord.spi import Claimed, ClaimRequest, Held, Proof, Tenure
 from coord_etcd import wire
 from coord_etcd.deadline import Deadline
 from coord_etcd.failures import NoSuchLease, lost
+from coord_etcd.heartbeat import Heartbeat
 from coord_etcd.keys import Keys, lease_of
 from coord_etcd.lane import Lane
-from coord_etcd.pulse import Pulse
 from coord_etcd.records import member_value
 from coord_etcd.tenancy import Tenancy
 
@@ -58,14 +58,14 @@ class EtcdSession:
         *,
         keys: Keys,
         lane: Lane,
-        pulse: Pulse,
+        heartbeat: Heartbeat,
         tenancy: Tenancy,
         timeout_s: float,
     ) -> None:
         self._id, self._record, self._revision, self._opened = opened
         self._keys = keys
         self._lane = lane
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._tenancy = tenancy
         self._timeout_s = timeout_s
         self._over = False
@@ -88,8 +88,8 @@ class EtcdSession:
 
     @property
     def unproven(self) -> int:
-        """How many acknowledged heartbeats could not be trusted so far; see `pulse`."""
-        return self._pulse.unproven
+        """How many acknowledged heartbeats could not be trusted so far; see `heartbeat`."""
+        return self._heartbeat.unproven
 
     def heartbeat(self, beacon: bytes) -> Proof:
         """Renew, and publish `beacon`: two requests, whatever the session holds.
@@ -97,7 +97,7 @@ class EtcdSession:
         Raises `SessionLost`, `StoreUnavailable` (unknown, unless nothing could be sent) and
         `StoreRefused`.
         """
-        return self._call(lambda deadline: self._pulse.beat(beacon, self.ttl_s, deadline))
+        return self._call(lambda deadline: self._heartbeat.beat(beacon, self.ttl_s, deadline))
 
     def claim(self, requests: Sequence[ClaimRequest]) -> list[Claimed | Held]:
         """Try to take each key: transactions of some keys each, each key by itself."""

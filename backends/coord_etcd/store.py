@@ -1,6 +1,6 @@
 """The store: the contract's methods on top of one etcd cluster.
 
-Owns opening and closing, and nothing else: the rules are in `pulse` (heartbeats), `opening` and
+Owns opening and closing, and nothing else: the rules are in `heartbeat` (heartbeats), `opening` and
 `session`, `tenancy` and `claims`, `views` and `feed`, `lane` (endpoints, retries), `keys` (layout).
 Non-guarantees: etcd before 3.4.31 and 3.5.13 may revoke leases by the word of a leader that was
 replaced (`probe` says so; tokens that reach the resource are for it). A cluster restored from a
@@ -23,13 +23,13 @@ from coord_etcd import wire
 from coord_etcd.connection import Target
 from coord_etcd.deadline import Deadline
 from coord_etcd.feed import EtcdWatch, Feed
+from coord_etcd.heartbeat import Heartbeat
 from coord_etcd.housekeeping import forget_older
 from coord_etcd.keys import Keys
 from coord_etcd.lane import Lane
+from coord_etcd.login import Login, User
 from coord_etcd.opening import open_session
-from coord_etcd.passport import Passport, User
 from coord_etcd.probe import findings
-from coord_etcd.pulse import Pulse
 from coord_etcd.session import BATCH_SIZE, EtcdSession
 from coord_etcd.tenancy import Seen, Tenancy, depose
 from coord_etcd.url import ROOT, place_of
@@ -68,8 +68,8 @@ class EtcdStore:
         self._clock = clock
         self._timeout_s = timeout_s
         self._targets = targets
-        self._lane = Lane(targets, Passport(user))
-        self._pulse_lane = Lane(targets, Passport(user))
+        self._lane = Lane(targets, Login(user))
+        self._heartbeat_lane = Lane(targets, Login(user))
         self._lock = threading.Lock()
         self._groups: dict[str, Views] = {}
         self._feeds: dict[str, Feed] = {}
@@ -112,7 +112,9 @@ class EtcdStore:
             opened,
             keys=keys,
             lane=self._lane,
-            pulse=Pulse(self._pulse_lane, self._clock, keys, session=session, name=name),
+            heartbeat=Heartbeat(
+                self._heartbeat_lane, self._clock, keys, session=session, name=name
+            ),
             tenancy=Tenancy(self._lane, keys, session, name, Seen(views.row, views.generation)),
             timeout_s=self._timeout_s,
         )
@@ -122,7 +124,7 @@ class EtcdStore:
         return self._views(group).view(self._deadline())
 
     def beacons(self, group: str) -> Mapping[str, BeaconSeen]:
-        """The latest beacon of each live session; numbers count those that were put (`pulse`)."""
+        """The latest beacon of each live session; numbers count those that were put."""
         keys = self._keys(group)
         found = self._lane.call("Range", wire.get(*keys.beacons), self._deadline())
         return {keys.session_in(kv.key): BeaconSeen(kv.version, kv.value) for kv in found.kvs}
@@ -193,7 +195,7 @@ class EtcdStore:
         for feed in feeds:
             feed.close(deadline)
         self._lane.close()
-        self._pulse_lane.close()
+        self._heartbeat_lane.close()
 
     def _deadline(self) -> Deadline:
         return Deadline(self._timeout_s)

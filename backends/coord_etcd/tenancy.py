@@ -20,7 +20,7 @@ from coord_etcd.lane import Lane
 from coord_etcd.records import UNREADABLE, ClaimRow, claim_value, owned_by
 from coord_etcd.wire import Change, Message
 
-__all__ = ["Tenancy"]
+__all__ = ["Seen", "Tenancy", "depose"]
 
 _ROUNDS = 3
 

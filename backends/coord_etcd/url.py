@@ -17,7 +17,7 @@ from coord.address import parsed_address, switch_option
 from coord.errors import ConfigError
 from coord_etcd.connection import Target
 from coord_etcd.keys import KINDS
-from coord_etcd.passport import User
+from coord_etcd.login import User
 
 __all__ = ["Place", "place_of"]
 

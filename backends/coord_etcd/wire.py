@@ -13,7 +13,21 @@ import etcd3.etcdrpc as rpc
 
 from coord_etcd.records import KeyValue
 
-__all__ = ["KEYS_PER_REQUEST", "Header", "Message", "TxnAnswer"]
+__all__ = [
+    "KEYS_PER_REQUEST",
+    "Change",
+    "Header",
+    "Message",
+    "RangeAnswer",
+    "TxnAnswer",
+    "add",
+    "at_revision",
+    "get",
+    "on_lease",
+    "put",
+    "read",
+    "txn",
+]
 
 KEYS_PER_REQUEST = 120
 

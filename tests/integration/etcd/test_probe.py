@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coord.testing.servers import EtcdServers
-from coord_etcd.versions import revokes_wrongly
+from coord_etcd.probe import revokes_wrongly
 from tests.integration.etcd.tools import group_name, opened
 
 pytestmark = pytest.mark.xdist_group("etcd-cluster")

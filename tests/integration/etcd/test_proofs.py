@@ -11,7 +11,7 @@ import pytest
 from coord.clock import SYSTEM_CLOCK
 from coord.spi import Proof
 from coord.testing.servers import EtcdServers
-from coord_etcd.pulse import proves
+from coord_etcd.heartbeat import proves
 from coord_etcd.session import EtcdSession
 from tests.integration.etcd.tools import Etcd, group_name, opened, record, wait_until
 

@@ -12,7 +12,7 @@ from coord.model import Note, RoleRecord, Shape
 from coord.spi import Claimed, ClaimRequest, Tenure
 from coord.testing.proxy import FaultProxy
 from coord.testing.servers import EtcdServers
-from coord_etcd import EtcdStore, pulse
+from coord_etcd import EtcdStore, heartbeat
 from tests.integration.etcd.tools import (
     Etcd,
     group_name,
@@ -134,7 +134,7 @@ def test_heartbeats_that_stay_unproven_spare_the_server(
     """As in a long election: asked again with pauses, and what was put is not put again."""
     session = store.open_session(group_name(), record(), 60)
     before = etcd.revision()
-    monkeypatch.setattr(pulse, "proves", lambda *_: False)
+    monkeypatch.setattr(heartbeat, "proves", lambda *_: False)
     with pytest.raises(StoreUnavailable, match="confirmed"):
         session.heartbeat(b"overdue")
     assert 2 < session.unproven <= 101, "two seconds, a pause of 20 ms"

@@ -98,10 +98,10 @@ def test_a_login_that_expires_is_renewed_within_the_call(guarded: EtcdServers) -
         session = store.open_session(group, record(), 60)
         keys = role_of(store, group, shards=3)
         session.heartbeat(b"{}")
-        first = store._pulse_lane.passport._token
+        first = store._heartbeat_lane.login._token
         _let_logins_expire()
         session.heartbeat(b"{}")
-        assert store._pulse_lane.passport._token != first, "it did not expire: nothing is shown"
+        assert store._heartbeat_lane.login._token != first, "it did not expire: nothing is shown"
         _let_logins_expire()
         assert store.view(group).members
         _let_logins_expire()
@@ -243,8 +243,8 @@ def test_a_login_keeps_to_the_timeout_of_its_call(guarded: EtcdServers) -> None:
     with opened(guarded.url("unused"), timeout_s=timeout_s) as store:
         session = store.open_session(group_name(), record(), 60)
         session.heartbeat(b"{}")
-        for lane in (store._lane, store._pulse_lane):
-            lane.passport._token = ""
+        for lane in (store._lane, store._heartbeat_lane):
+            lane.login._token = ""
         took_s: list[float] = []
 
         def timed(call: Callable[[], object]) -> None:
@@ -272,4 +272,4 @@ def test_a_login_keeps_to_the_timeout_of_its_call(guarded: EtcdServers) -> None:
 def test_the_password_is_in_no_representation(alone: EtcdServers) -> None:
     with opened(alone.url("unused")) as store:
         assert SECRET not in repr(store)
-        assert SECRET not in repr(store._lane.passport._user)
+        assert SECRET not in repr(store._lane.login._user)

@@ -54,7 +54,7 @@ from coord_etcd.keys import Keys, lease_of
 from coord_etcd.lane import Attempts, Lane
 from coord_etcd.wire import Header, Message
 
-__all__ = ["SAYS_NOTHING", "Pulse", "proves"]
+__all__ = ["SAYS_NOTHING", "Heartbeat", "proves"]
 
 SAYS_NOTHING = Beacon().to_bytes()
 """What a session's beacon says from its opening on."""
@@ -79,7 +79,7 @@ def proves(renewed: Header, read: Header) -> bool:
     )
 
 
-class Pulse:
+class Heartbeat:
     """Renews one session's lease. One thread at a time."""
 
     def __init__(self, lane: Lane, clock: Clock, keys: Keys, *, session: str, name: str) -> None:

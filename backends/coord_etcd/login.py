@@ -22,7 +22,7 @@ import grpc
 from coord_etcd.connection import Connection
 from coord_etcd.deadline import Deadline
 
-__all__ = ["Passport", "User"]
+__all__ = ["Login", "User"]
 
 _NOT_ENABLED = "authentication is not enabled"
 
@@ -37,7 +37,7 @@ class User(NamedTuple):
         return f"User({self.name!r}, password not shown)"
 
 
-class Passport:
+class Login:
     """The token of a user, or of nobody. Any thread."""
 
     def __init__(self, user: User | None) -> None:
