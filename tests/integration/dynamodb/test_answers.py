@@ -17,6 +17,7 @@ from coord.errors import (
 )
 from coord.model import ClaimKey, MemberRecord, RoleRecord, Shape
 from coord.spi import Claimed, Held, Observed
+from coord.testing.proxy import FaultProxy
 from coord_dynamodb import DynamoDBStore
 from coord_dynamodb.link import Deadline
 from coord_dynamodb.session import DynamoDBSession
@@ -103,6 +104,15 @@ def test_a_call_that_has_no_time_left_sends_nothing(desk: Desk, hook: Hook) -> N
         store._link.call("get_item", Deadline(SYSTEM_CLOCK, 0.0), TableName=TABLE)
     assert caught.value.certainty is Certainty.NOT_APPLIED
     assert hook.asked == []
+
+
+def test_a_probe_keeps_to_one_timeout_however_much_it_asks(desk: Desk, proxy: FaultProxy) -> None:
+    store = desk.store(f"http://{proxy.hostport}")
+    proxy.replies.set(latency_s=0.4)
+    begun_s = SYSTEM_CLOCK.now()
+    names = [finding.name for finding in store.probe(desk.group)]
+    assert SYSTEM_CLOCK.now() - begun_s < 4.0, "17 requests of 0.4 s are 6.8 s; its timeout is 2 s"
+    assert {"table", "round trip", "heartbeat client"} <= set(names)
 
 
 def test_a_generation_whose_tokens_would_be_too_long_is_refused(desk: Desk) -> None:
