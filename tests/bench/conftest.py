@@ -16,7 +16,7 @@ from coord.testing.servers import DynamoDBLocal, servers_of
 from tests.architecture.project import ROOT
 from tests.bench.capacity import counting
 from tests.bench.figures import Figures
-from tests.bench.places import TITLES, Place
+from tests.bench.places import TEXTS, TITLES, Place
 from tests.bench.versions import version_of
 from tests.servers import require
 
@@ -61,7 +61,7 @@ def place(request: pytest.FixtureRequest, figures: Figures) -> Iterator[Place]:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         for name, value in servers.environment.items():
             patch.setenv(name, value)
-        section = figures.section(TITLES[kind], server=version_of(servers))
+        section = figures.section(TITLES[kind], TEXTS[kind], server=version_of(servers))
         yield Place(kind, servers, section)
 
 

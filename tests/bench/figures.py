@@ -218,6 +218,7 @@ def _machine() -> dict[str, str]:
         "sqlite": sqlite3.sqlite_version,
         "coord": coord.__version__,
         **_clients(),
+        "load average at the start": f"{os.getloadavg()[1]:.0f}",
     }
 
 

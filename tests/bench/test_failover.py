@@ -1,4 +1,4 @@
-"""How soon a leader that goes is followed, on each store: the promised bounds, and how many missed."""
+"""How soon a leader that goes is followed, on each store, and how many missed the bound."""
 
 from __future__ import annotations
 
