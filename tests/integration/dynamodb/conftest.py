@@ -112,7 +112,7 @@ def local(dynamodb_server: DynamoDBLocal) -> Iterator[DynamoDBLocal]:
         for name, value in dynamodb_server.environment.items():
             patch.setenv(name, value)
         target = Target(table=TABLE, region="us-east-1", endpoint=dynamodb_server.endpoint)
-        store = DynamoDBStore(target, timeout_s=5.0)
+        store = DynamoDBStore(target, timeout_s=30.0)  # the server has just started
         store.init("any")
         store.close()
         yield dynamodb_server
