@@ -23,8 +23,8 @@ The server shares the machine's cores with its clients. Most of the time is kazo
 unpacks each request in Python.""",
     "dynamodb": """\
 DynamoDB Local shares the machine's cores with its clients, and takes a minute for 10,000 claims,
-whoever asks: so 1,000 are claimed. Units are what the server said of each request, by Amazon's rules
-where it is cheaper (items in transactions, refused conditions).""",
+whoever asks: so 1,000 are claimed. Units are what the server said of each request, by Amazon's
+rules where it is cheaper (items in transactions, refused conditions).""",
 }
 TITLES = {"etcd": "etcd", "zookeeper": "ZooKeeper", "dynamodb": "DynamoDB"}
 
