@@ -14,7 +14,7 @@ from coord.clock import SYSTEM_CLOCK
 from coord.errors import SessionLost, StoreUnavailable
 from coord.model import Note, View
 from coord.spi import Claimed, ClaimRequest, Proof, Session, Tenure
-from coord.testing.servers import ZooKeeperServers
+from coord.testing.servers import ZooKeeperServers, four_letters
 from coord_zookeeper import ZooKeeperStore
 from tests.integration.zookeeper.support import (
     bare,
@@ -191,6 +191,12 @@ def test_a_killed_leader_demotes_nobody_whose_ttl_allows_it(
         zookeeper_cluster.leader()
 
 
+def _leaders(servers: ZooKeeperServers) -> int:
+    """How many servers take themselves for the leader: two, right after one was woken."""
+    answers = [four_letters(member.port, "srvr") for member in servers.members]
+    return sum("Mode: leader" in answer for answer in answers)
+
+
 def test_a_stopped_server_demotes_nobody_whose_ttl_allows_it(
     zookeeper_cluster: ZooKeeperServers,
 ) -> None:
@@ -208,6 +214,7 @@ def test_a_stopped_server_demotes_nobody_whose_ttl_allows_it(
             )
             server.resume()
             zookeeper_cluster.wait_ready()
+            assert until(lambda: _leaders(zookeeper_cluster) == 1)
 
 
 def test_a_watch_goes_on_through_a_rolling_restart(zookeeper_cluster: ZooKeeperServers) -> None:

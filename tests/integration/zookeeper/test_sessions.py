@@ -256,11 +256,11 @@ def test_a_session_whose_opening_was_given_up_is_ended(
 ) -> None:
     """Time was up before the server's answer: nobody would end it for a whole ttl."""
     group = group_name()
-    with opened(zookeeper_server.hosts) as other, opened(proxy.hostport, timeout_s=1.0) as store:
+    with opened(zookeeper_server.hosts) as other, opened(proxy.hostport, timeout_s=4.0) as store:
         role_of(other, group)
         sessions = live_sessions(zookeeper_server)
         made = proxy.on_request(f"/{group}/members/a".encode(), "pass")
-        proxy.replies.set(latency_s=0.4)  # of three, two come in time
+        proxy.replies.set(latency_s=1.4)  # of three, two come in time
         with pytest.raises(StoreUnavailable) as caught:
             store.open_session(group, record_of("a"), 60.0)
         assert made.fired
