@@ -26,6 +26,8 @@ from tests.integration.dynamodb.hook import Hook
 
 pytestmark = pytest.mark.xdist_group("dynamodb")
 
+TIMEOUT_S = 6.0  # nothing here waits for it
+
 Step = Callable[[Desk, DynamoDBStore, DynamoDBSession], object]
 
 STEPS: dict[str, tuple[str, Step]] = {
@@ -50,7 +52,7 @@ STEPS: dict[str, tuple[str, Step]] = {
 @pytest.mark.parametrize("step", STEPS)
 def test_an_answer_that_is_not_dynamodbs_proves_nothing(desk: Desk, hook: Hook, step: str) -> None:
     """A hotel's page with status 200, say; perhaps from a proxy that had passed the request on."""
-    store = desk.store(hook.endpoint)
+    store = desk.store(hook.endpoint, timeout_s=TIMEOUT_S)
     desk.role(store)
     session = desk.member(store)
     operation, run = STEPS[step]
@@ -64,7 +66,7 @@ def test_a_claim_of_which_a_try_may_still_land_is_not_called_not_applied(
     desk: Desk, hook: Hook
 ) -> None:
     """The first try is lost to view, the second loses one key, and no third one is allowed."""
-    store, other = desk.store(hook.endpoint), desk.store()
+    store, other = desk.store(hook.endpoint, timeout_s=TIMEOUT_S), desk.store(timeout_s=TIMEOUT_S)
     taken, free = desk.role(other, shards=2)
     session = desk.member(store)
     asks = desk.asks(other, taken, free)
@@ -81,11 +83,11 @@ def test_a_claim_of_which_a_try_may_still_land_is_not_called_not_applied(
 
 def stored_token(desk: Desk, key: ClaimKey) -> int:
     """Of a claim as it is stored."""
-    return desk.store().view(desk.group).claims[key].token
+    return desk.store(timeout_s=TIMEOUT_S).view(desk.group).claims[key].token
 
 
 def test_no_heartbeat_follows_a_close_that_failed(desk: Desk, hook: Hook) -> None:
-    store = desk.store(hook.endpoint)
+    store = desk.store(hook.endpoint, timeout_s=TIMEOUT_S)
     session = desk.member(store)
     hook.refuse("TransactWriteItems", "AccessDeniedException")
     with pytest.raises(StoreRefused):
@@ -99,7 +101,7 @@ def test_no_heartbeat_follows_a_close_that_failed(desk: Desk, hook: Hook) -> Non
 
 def test_a_call_that_has_no_time_left_sends_nothing(desk: Desk, hook: Hook) -> None:
     """The later requests of one call, too, are begun only if they can end in time."""
-    store = desk.store(hook.endpoint)
+    store = desk.store(hook.endpoint, timeout_s=TIMEOUT_S)
     with pytest.raises(StoreUnavailable, match="no time") as caught:
         store._link.call("get_item", Deadline(SYSTEM_CLOCK, 0.0), TableName=TABLE)
     assert caught.value.certainty is Certainty.NOT_APPLIED
@@ -116,7 +118,7 @@ def test_a_probe_keeps_to_one_timeout_however_much_it_asks(desk: Desk, proxy: Fa
 
 
 def test_a_generation_whose_tokens_would_be_too_long_is_refused(desk: Desk) -> None:
-    store = desk.store()
+    store = desk.store(timeout_s=TIMEOUT_S)
     most = RoleRecord(name="r", shape=Shape(1, 1), generation=(1 << 23) - 1)
     [key] = store.put_role(desk.group, most).claim_keys()
     [won] = desk.take(store, desk.member(store), key)
