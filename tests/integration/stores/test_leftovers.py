@@ -39,7 +39,10 @@ def test_a_member_that_closes_leaves_no_thread_socket_lease_or_item(
     assert len(found) == VISITS
     assert all(visit["threads"] == [] for visit in found), found
     assert all(visit["sockets"] == 0 for visit in found), found
-    assert found[-1]["files"] == found[0]["files"], "a client library may keep a few, once"
+    files = [visit["files"] for visit in found]
+    assert files[-1] in files[:-1], (
+        f"a client library may keep a few, but no more each time: {files}"
+    )
     assert alive(servers) <= before
     opened = open_store(url, timeout_s=5.0)
     try:

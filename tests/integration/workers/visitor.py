@@ -2,7 +2,8 @@
 
 Run as `python -m tests.integration.workers.visitor URL TTL_S VISITS`. After each visit it prints a
 line of JSON: the names of threads beside the main one, the number of sockets and of open files.
-gRPC closes its sockets on a thread of its own, a moment after it was told to, and has that moment.
+gRPC closes its sockets and pollers on threads of its own, a moment after it was told to, and has
+that moment.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from coord import Coordinator, Role
 
@@ -28,7 +30,7 @@ def visit(url: str, ttl_s: float) -> None:
         begun.wait(30)
 
 
-def left() -> dict[str, object]:
+def left() -> dict[str, Any]:
     """What is still there."""
     targets = []
     for link in Path("/proc/self/fd").iterdir():
@@ -43,19 +45,24 @@ def left() -> dict[str, object]:
     }
 
 
-def left_in_the_end() -> dict[str, object]:
-    """What is still there when all sockets are gone, or the moment is over."""
+def left_in_the_end(files: int) -> dict[str, Any]:
+    """What is still there when no more than so many files are and no socket, or after a moment."""
     end_s = time.monotonic() + _MOMENT_S
-    while (found := left())["sockets"] and time.monotonic() < end_s:
+    while (found := left()) and time.monotonic() < end_s:
+        if not found["sockets"] and found["files"] <= files:
+            break
         time.sleep(0.01)
     return found
 
 
 def main() -> None:
     url, ttl_s, visits = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+    files = sys.maxsize
     for _ in range(visits):
         visit(url, ttl_s)
-        print(json.dumps(left_in_the_end()), flush=True)  # noqa: T201 (to the test)
+        found = left_in_the_end(files)
+        files = min(files, found["files"])
+        print(json.dumps(found), flush=True)  # noqa: T201 (to the test)
 
 
 if __name__ == "__main__":
