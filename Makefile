@@ -34,18 +34,18 @@ $(BIN)/python:
 
 $(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
 	@echo "installing coord and its run-time dependencies"
-	@$(PIP) install -r requirements/run.txt
+	@$(PIP) install --use-pep517 -r requirements/run.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.stores: requirements/stores.txt $(VENV)/.run
 	@echo "installing the client libraries of the stores"
-	@$(PIP) install -r requirements/stores.txt
+	@$(PIP) install --use-pep517 -r requirements/stores.txt
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.stores
 	@echo "installing what the tests and the checks need"
-	@$(PIP) install -r requirements/dev.txt
+	@$(PIP) install --use-pep517 -r requirements/dev.txt
 	@touch $@
 
 ## venv    the environment for development, in .venv/
