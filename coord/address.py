@@ -8,6 +8,7 @@ end up in logs, process lists and shell histories; one that does is refused with
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -58,20 +59,20 @@ def parsed_address(
     The group is "default" where the path names none. Raises ConfigError, with `syntax` as its
     cure, for another scheme, secrets, options that are unknown or repeated, and bad names.
     """
-    parts = _split(url, syntax)
-    if "@" in parts.netloc:
+    authority, parts = _split(url, syntax)
+    if "@" in authority:
         raise ConfigError(
             f"a URL for {scheme}:// that carries a user or a password (it is not repeated here)",
             cure="URLs end up in logs: give credentials the way the store's page says. " + syntax,
         )
-    if parts.scheme != scheme or not parts.netloc or parts.fragment:
+    if parts.scheme != scheme or not authority or parts.fragment:
         raise ConfigError(f"{url!r} names no {scheme} store", cure=syntax)
     path = [unquote(part) for part in parts.path.split("/") if part]
     if len(path) > 1 and not deep:
         raise ConfigError(f"{url!r} has more than a group's name in its path", cure=syntax)
     group = checked_name("group", path[-1] if path else "default")
     parents = tuple(checked_name("path", part) for part in path[:-1])
-    return Address(url, parts.netloc, parents, group, _options(url, parts.query, options, syntax))
+    return Address(url, authority, parents, group, _options(url, parts.query, options, syntax))
 
 
 def positive_option(address: Address, name: str, default: float) -> float:
@@ -98,11 +99,13 @@ def switch_option(address: Address, name: str, *, default: bool) -> bool:
     return _SWITCHES[text.lower()]
 
 
-def _split(url: str, syntax: str) -> SplitResult:
-    try:
-        return urlsplit(url)
-    except ValueError as error:
-        raise ConfigError(f"a URL that cannot be read: {error}", cure=syntax) from error
+def _split(url: str, syntax: str) -> tuple[str, SplitResult]:
+    """The authority, and the rest: several hosts with brackets are no authority to some Pythons."""
+    scheme, separator, rest = url.partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if authority.count("[") != authority.count("]"):
+        raise ConfigError("a URL with a bracket that is not closed", cure=syntax)
+    return authority, urlsplit(f"{scheme}{separator}x{rest[len(authority) :]}")
 
 
 def _options(url: str, query: str, known: Collection[str], syntax: str) -> Mapping[str, str]:

@@ -62,7 +62,7 @@ class _Keeper:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self._jobs: SimpleQueue[tuple[Launch, Future[subprocess.Popen[bytes]]]] = SimpleQueue()
-        threading.Thread(target=self._run, name="coord-servers", daemon=True).start()
+        threading.Thread(target=self._run, name="servers-starter", daemon=True).start()
 
     def start(self, launch: Launch) -> subprocess.Popen[bytes]:
         done: Future[subprocess.Popen[bytes]] = Future()
