@@ -165,10 +165,11 @@ def test_a_reading_that_fails_halfway_loses_nothing(
 def test_a_view_by_changes_is_the_view_of_a_fresh_reader(desk: Desk, seed: int) -> None:
     """Whatever two members and a deposing peer do, in any order, looked at now and then."""
     rng = random.Random(seed)
-    first, second = stores = desk.store(), desk.store()
+    first, second, third = (desk.store(timeout_s=10.0) for _ in range(3))  # no timeout is wanted
+    stores = first, second
     keys = desk.role(first, shards=6)
     members = [desk.member(first, "a"), desk.member(second, "b")]
-    readers = [first, second, desk.store()]
+    readers = [first, second, third]
     for _ in range(60):
         _step(desk, rng, stores, members, keys)
         if rng.random() < 0.4:

@@ -115,4 +115,5 @@ def _live_items(servers: DynamoDBLocal) -> set[str]:
     finally:
         client.close()
     keys = {f"{item['pk']['S']} {item['sk']['S']}" for item in items if "sid" in item}
-    return keys | {item["sk"]["S"] for item in items if item["sk"]["S"].startswith("s#")}
+    sorts = {item.get("sk", {}).get("S", "") for item in items}  # tables of users have no such key
+    return keys | {sort for sort in sorts if sort.startswith("s#")}

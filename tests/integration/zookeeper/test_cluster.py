@@ -197,6 +197,7 @@ def _leaders(servers: ZooKeeperServers) -> int:
     return sum("Mode: leader" in answer for answer in answers)
 
 
+@pytest.mark.soak  # elections around a server that wakes take up to 16 s on a busy machine
 def test_a_stopped_server_demotes_nobody_whose_ttl_allows_it(
     zookeeper_cluster: ZooKeeperServers,
 ) -> None:
