@@ -344,6 +344,7 @@ class LiveMember:
     `seq` grows with heartbeats (with which, `coord.spi.Session.heartbeat` says). `expires_at_s`, if
     the store can compare clocks, is the moment on the reader's own clock after which `evict` will
     succeed unless a newer heartbeat is there. `gone`: its process is dead, `evict` succeeds now.
+    `seen_at_s`, on the same clock: when the reply came that first showed `seq`; None: this view's.
     """
 
     session: str
@@ -352,16 +353,16 @@ class LiveMember:
     seq: int
     expires_at_s: float | None = None
     gone: bool = False
+    seen_at_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
     """What a store showed at one moment: live members, claims, role records. Never changes.
 
-    `revision` grows when anything but a heartbeat changed, and equal revisions of one group
-    mean equal members' records, claims and roles (`seq` and `expires_at_s` may differ).
-    `claims` holds every key that was ever claimed in a generation that still exists; a key that
-    is absent is free and has never had a token.
+    `revision` grows when anything but heartbeats changed: equal ones of one group mean equal
+    records, claims and roles. `claims` holds every key that was ever claimed in a generation that
+    still exists; a key that is absent is free and has never had a token.
     """
 
     group: str
@@ -383,15 +384,14 @@ class View:
     def memo(self) -> dict[Any, Any]:
         """A place for values that are functions of this view alone (assignment keeps its plans).
 
-        They may not depend on `seq`, `expires_at_s` or `gone`: views that differ in nothing else
-        share one memo (see `with_members`).
+        They may not depend on what heartbeats change: such views share one (`with_members`).
         """
         return {}
 
     def with_members(self, members: Mapping[str, LiveMember]) -> View:
         """The same revision with newer heartbeats; shares everything already computed.
 
-        For stores: `members` may differ from ours in `seq`, `expires_at_s` and `gone` only.
+        For stores: `session`, `record` and `ttl_s` of each member must be the same.
         """
         newer = replace(self, members=members)
         newer.__dict__["memo"] = self.memo

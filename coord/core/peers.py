@@ -10,6 +10,7 @@ Why evicting is safe, by the store's way to tell (`coord.spi.Expiry`):
   number has not moved for ttl × (1 + drift) since the *reply* that first showed it has not renewed
   for longer than its ttl on its own clock, so it does not trust itself any more. Counting from the
   reply, not from the request, defends against a slow read; the write is conditional on that number.
+  A store that reads more often than we do says when that reply came (`LiveMember.seen_at_s`).
 * The process is provably gone: there is nobody left to trust anything.
 
 Shown by `tests/unit/core/test_peers.py`.
@@ -60,11 +61,12 @@ class Peers:
             if session == own:
                 continue
             peer = self._known.get(session)
+            seen_s = now if member.seen_at_s is None else min(now, member.seen_at_s)
             if peer is None:
-                known[session] = _Peer(now, member.seq, now, member)
+                known[session] = _Peer(now, member.seq, seen_s, member)
                 continue
             if member.seq != peer.seq:
-                peer.seq, peer.seen_s, peer.asked = member.seq, now, False
+                peer.seq, peer.seen_s, peer.asked = member.seq, seen_s, False
             peer.member = member
             known[session] = peer
         self._known = known

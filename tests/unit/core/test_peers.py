@@ -117,6 +117,22 @@ def test_views_that_show_the_same_heartbeat_do_not_prolong_the_watch() -> None:
     assert watcher.evicts(110.2) == ["s-b"]
 
 
+def test_the_watch_counts_from_when_the_store_was_shown_the_heartbeat() -> None:
+    watcher = Watcher()
+    watcher.see(live("b", seen_at_s=97.0), now=100.0)
+    assert watcher.evicts(107.09) == []
+    assert watcher.evicts(107.1) == ["s-b"]
+    watcher.see(live("b", seq=2, seen_at_s=108.0), now=109.0)
+    assert watcher.evicts(118.09) == []
+    assert watcher.evicts(118.1) == ["s-b"]
+
+
+def test_presence_begins_with_the_view_whatever_the_store_has_seen_before() -> None:
+    watcher = Watcher()
+    watcher.see(live("b", seen_at_s=97.0), now=100.0)
+    assert watcher.peers.present_since_s("s-b") == 100.0
+
+
 @given(st.floats(-0.01, 0.01), st.floats(0.0, 3.0), st.floats(0.0, 9.0))
 def test_a_peer_that_still_trusts_itself_is_not_evicted_by_patience(
     rate: float, reply_s: float, seen_after_s: float

@@ -25,6 +25,7 @@ def live(
     ttl_s: float = 10.0,
     expires_at_s: float | None = None,
     gone: bool = False,
+    seen_at_s: float | None = None,
     session: str = "",
     role: str = ROLE,
 ) -> LiveMember:
@@ -45,6 +46,7 @@ def live(
         seq=seq,
         expires_at_s=expires_at_s,
         gone=gone,
+        seen_at_s=seen_at_s,
     )
 
 
