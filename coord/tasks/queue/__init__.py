@@ -1,0 +1,1 @@
+"""The queue worker and what it asks of a queue."""
