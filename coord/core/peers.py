@@ -11,6 +11,8 @@ Why evicting is safe, by the store's way to tell (`coord.spi.Expiry`):
   for longer than its ttl on its own clock, so it does not trust itself any more. Counting from the
   reply, not from the request, defends against a slow read; the write is conditional on that number.
   A store that reads more often than we do says when that reply came (`LiveMember.seen_at_s`).
+  Where such a store ends sessions itself too, and peers only sooner, views are rare: we read again
+  once the patience is over, and evict only what still has not moved.
 * The process is provably gone: there is nobody left to trust anything.
 
 Shown by `tests/unit/core/test_peers.py`.
@@ -89,6 +91,11 @@ class Peers:
             due = peer.seen_s + member.ttl_s * (1 + self._timing.drift)
         return max(due + self._stagger_s, peer.retry_s)
 
+    def _is_watched(self, peer: _Peer) -> bool:
+        """Whether the store sees its heartbeats without us, and would end it without us."""
+        seen = peer.member.seen_at_s is not None
+        return seen and self._guarantees.expiry is not Expiry.OBSERVED
+
     def dead(self, now: float) -> tuple[list[Observed], bool]:
         """Whom to evict now, and whether the view must be read again to know more."""
         evict: list[Observed] = []
@@ -100,8 +107,8 @@ class Peers:
             due = self._due_s(peer)
             if peer.asked or now < due:
                 continue
-            expires = peer.member.expires_at_s
-            if not peer.member.gone and expires is not None and self._read_s < expires:
+            fresh_s = due if self._is_watched(peer) else peer.member.expires_at_s
+            if not peer.member.gone and fresh_s is not None and self._read_s < fresh_s:
                 read = True
                 continue
             peer.asked = True
@@ -130,7 +137,8 @@ class Peers:
         Observed expiry has nothing else to go by; the others read rarely, in case a wake was lost.
         """
         observed = self._guarantees.peers_evict and any(
-            peer.member.expires_at_s is None for peer in self._known.values()
+            peer.member.expires_at_s is None and not self._is_watched(peer)
+            for peer in self._known.values()
         )
         if observed or self._guarantees.expiry is Expiry.OBSERVED:
             return self._timing.heartbeat_s

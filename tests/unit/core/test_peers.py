@@ -118,7 +118,7 @@ def test_views_that_show_the_same_heartbeat_do_not_prolong_the_watch() -> None:
 
 
 def test_the_watch_counts_from_when_the_store_was_shown_the_heartbeat() -> None:
-    watcher = Watcher()
+    watcher = Watcher(replace(GUARANTEES, expiry=Expiry.OBSERVED))
     watcher.see(live("b", seen_at_s=97.0), now=100.0)
     assert watcher.evicts(107.09) == []
     assert watcher.evicts(107.1) == ["s-b"]
@@ -131,6 +131,44 @@ def test_presence_begins_with_the_view_whatever_the_store_has_seen_before() -> N
     watcher = Watcher()
     watcher.see(live("b", seen_at_s=97.0), now=100.0)
     assert watcher.peers.present_since_s("s-b") == 100.0
+
+
+def test_where_the_store_watches_heartbeats_a_peer_is_evicted_only_after_another_look() -> None:
+    """Our view is rare there: a later heartbeat may have been seen since."""
+    watcher = Watcher()
+    watcher.see(live("b", seen_at_s=99.0), now=100.0)
+    assert watcher.peers.dead(109.09) == ([], False)
+    assert watcher.peers.dead(109.1) == ([], True), "first look again"
+    watcher.see(live("b", seq=4, seen_at_s=107.0), sent_at_s=109.1, now=109.2)
+    assert watcher.peers.dead(117.09) == ([], False)
+    assert watcher.peers.dead(117.2) == ([], True)
+    watcher.see(live("b", seq=4, seen_at_s=107.0), sent_at_s=117.2, now=117.3)
+    assert watcher.peers.dead(117.3) == ([Observed("s-b", 4)], False)
+
+
+def test_a_refused_eviction_of_a_watched_peer_is_asked_for_again_after_another_look() -> None:
+    watcher = Watcher()
+    watcher.see(live("b", seen_at_s=99.0), sent_at_s=109.2, now=109.3)
+    (observed,) = watcher.peers.dead(109.3)[0]
+    watcher.peers.not_dead(observed, 109.4)
+    again_s = 109.4 + TIMING.rpc_timeout_s
+    assert watcher.peers.dead(again_s) == ([], True)
+    watcher.see(live("b", seen_at_s=99.0), sent_at_s=again_s, now=again_s + 0.1)
+    assert watcher.evicts(again_s + 0.1) == ["s-b"]
+
+
+def test_who_was_killed_right_after_a_heartbeat_is_evicted_once_that_was_silent_for_a_ttl() -> None:
+    """However old our view is by then: what it shows is due earlier, which makes us look."""
+    for last_seen_s in (100.0, 99.9, 97.5, 90.1):
+        watcher = Watcher()
+        watcher.see(live("b", seen_at_s=last_seen_s), now=100.0)
+        looked_s = watcher.peers.next_due_s()
+        assert watcher.peers.dead(looked_s) == ([], True)
+        watcher.see(live("b", seq=2, seen_at_s=100.1), sent_at_s=looked_s, now=looked_s)
+        due_s = watcher.peers.next_due_s()
+        assert due_s == pytest.approx(110.2)
+        watcher.see(live("b", seq=2, seen_at_s=100.1), sent_at_s=due_s, now=due_s)
+        assert watcher.evicts(due_s) == ["s-b"]
 
 
 @given(st.floats(-0.01, 0.01), st.floats(0.0, 3.0), st.floats(0.0, 9.0))
@@ -224,6 +262,21 @@ def test_heartbeats_that_must_be_watched_are_read_as_often_as_they_come() -> Non
     watcher = Watcher()
     watcher.see(live("b"), now=100.0)
     assert watcher.peers.refresh_s() == TIMING.heartbeat_s
+
+
+def test_where_the_store_watches_heartbeats_for_us_the_view_is_read_once_a_ttl() -> None:
+    watcher = Watcher()
+    watcher.see(live("b", seen_at_s=99.0), now=100.0)
+    assert watcher.peers.refresh_s() == TIMING.ttl_s
+
+
+def test_where_nothing_but_patience_ends_sessions_heartbeats_are_read_whoever_else_sees_them() -> (
+    None
+):
+    watcher = Watcher(replace(GUARANTEES, expiry=Expiry.OBSERVED))
+    watcher.see(live("b", seen_at_s=99.0), now=100.0)
+    assert watcher.peers.refresh_s() == TIMING.heartbeat_s
+    assert watcher.evicts(109.2) == ["s-b"]
 
 
 def test_where_the_store_tells_of_changes_and_ends_the_view_is_read_once_a_ttl() -> None:
