@@ -15,6 +15,7 @@ from coord._version import __version__
 if TYPE_CHECKING:  # the same table once more, for type checkers and editors
     from coord.config import Role, Timing
     from coord.errors import (
+        BudgetSpent,
         Certainty,
         ConfigError,
         CoordError,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # the same table once more, for type checkers and editors
         Fenced,
         ForkedProcess,
         InternalError,
+        JobCancelled,
         LeadershipLost,
         MissingExtra,
         NotElected,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:  # the same table once more, for type checkers and editors
 
 __all__ = [
     "AsyncCoordinator",
+    "BudgetSpent",
     "Certainty",
     "ConfigError",
     "CoordError",
@@ -46,6 +49,7 @@ __all__ = [
     "Fenced",
     "ForkedProcess",
     "InternalError",
+    "JobCancelled",
     "LeadershipLost",
     "MissingExtra",
     "NotElected",

@@ -16,6 +16,8 @@ Owns the tree below. Knows nothing else: this module imports nothing of ours.
     │   └── DuplicateMember       a live session already carries this member's name
     ├── LeadershipLost            the term is over: stop acting
     ├── NotElected                `lead(timeout_s=…)` ran out of time
+    ├── JobCancelled              the run of a task is over: stop
+    ├── BudgetSpent               the fleet may spend no more of a budget for now
     ├── Fenced                    a resource refused a token older than one it has seen
     └── InternalError             our bug: please report it
 """
@@ -25,6 +27,7 @@ from __future__ import annotations
 from enum import Enum
 
 __all__ = [
+    "BudgetSpent",
     "Certainty",
     "ConfigError",
     "CoordError",
@@ -32,6 +35,7 @@ __all__ = [
     "Fenced",
     "ForkedProcess",
     "InternalError",
+    "JobCancelled",
     "LeadershipLost",
     "MissingExtra",
     "NotElected",
@@ -159,6 +163,25 @@ class NotElected(CoordError):
             else f"role {role!r} was not ours within {timeout_s:g} s"
         )
         return cls(cause, cure="`coord why URL ROLE` tells who leads, or why nobody does.")
+
+
+class JobCancelled(CoordError):
+    """The run of a task has no right to go on; what it left undone is done by the next run.
+
+    Its term is over, its message may be visible to others, its timeout has passed, or a newer run
+    replaces it.
+    """
+
+
+class BudgetSpent(CoordError):
+    """The fleet has spent what a budget allows; nothing was taken from it.
+
+    `retry_after_s` is when some of it is back, as far as is known.
+    """
+
+    def __init__(self, cause: str, *, retry_after_s: float, cure: str = "") -> None:
+        super().__init__(cause, cure=cure)
+        self.retry_after_s = retry_after_s
 
 
 class Fenced(CoordError):

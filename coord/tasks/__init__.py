@@ -1,0 +1,1 @@
+"""Housekeeping tasks: written once, run by leaders, co-leaders or a queue."""
