@@ -18,6 +18,8 @@ Owns the tree below. Knows nothing else: this module imports nothing of ours.
     ├── NotElected                `lead(timeout_s=…)` ran out of time
     ├── JobCancelled              the run of a task is over: stop
     ├── BudgetSpent               the fleet may spend no more of a budget for now
+    ├── InProgress                somebody else is at this key of the ledger
+    ├── PayloadMismatch           a key of the ledger was used with another payload
     ├── Fenced                    a resource refused a token older than one it has seen
     └── InternalError             our bug: please report it
 """
@@ -34,11 +36,13 @@ __all__ = [
     "DuplicateMember",
     "Fenced",
     "ForkedProcess",
+    "InProgress",
     "InternalError",
     "JobCancelled",
     "LeadershipLost",
     "MissingExtra",
     "NotElected",
+    "PayloadMismatch",
     "SessionLost",
     "ShapeConflict",
     "StoreConflict",
@@ -182,6 +186,25 @@ class BudgetSpent(CoordError):
     def __init__(self, cause: str, *, retry_after_s: float, cure: str = "") -> None:
         super().__init__(cause, cure=cure)
         self.retry_after_s = retry_after_s
+
+
+class InProgress(CoordError):
+    """Another attempt at this key of the ledger may still be under way; nothing was begun.
+
+    `retry_after_s` is when it will have been watched for long enough to be taken over, if it does
+    not move by then; it is reckoned from now, for whoever asks through the same `Ledger`.
+    """
+
+    def __init__(self, cause: str, *, retry_after_s: float, cure: str = "") -> None:
+        super().__init__(cause, cure=cure)
+        self.retry_after_s = retry_after_s
+
+
+class PayloadMismatch(CoordError):
+    """A key of the ledger was used before, for another payload; nothing was begun.
+
+    Either the key does not name the work well enough, or the same request came in two wordings.
+    """
 
 
 class Fenced(CoordError):
