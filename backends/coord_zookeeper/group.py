@@ -6,9 +6,11 @@ Owns the making of what is missing, and the writes that belong to no session. A 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from coord.clock import Clock
 from coord.errors import Certainty, StoreConflict, StoreError, StoreUnavailable
 from coord.model import Claim, RoleRecord, View
 from coord.spi import Tenure
@@ -17,6 +19,7 @@ from coord_zookeeper.deadline import Deadline
 from coord_zookeeper.failures import refused
 from coord_zookeeper.layout import Layout
 from coord_zookeeper.link import Link
+from coord_zookeeper.lookout import Lookout
 from coord_zookeeper.mirror import Mirror
 from coord_zookeeper.nodes import ClaimNode
 from coord_zookeeper.reader import Reader, no_parent
@@ -30,6 +33,7 @@ from coord_zookeeper.requests import (
     refusal,
     set_data,
 )
+from coord_zookeeper.sightings import Sightings
 
 __all__ = ["Group", "make_layout"]
 
@@ -59,13 +63,17 @@ def make_layout(layout: Layout, acl: bytes, link: Link, deadline: Deadline) -> b
 class Group:
     """One group through one store. `link` gives the store's connection; any thread."""
 
-    def __init__(self, name: str, layout: Layout, acl: bytes, link: Callable[[], Link]) -> None:
+    def __init__(
+        self, name: str, layout: Layout, acl: bytes, link: Callable[[], Link], clock: Clock
+    ) -> None:
         self.name = name
         self.layout = layout
         self.acl = acl
         self.link = link
         self.reader = Reader(layout, link)
-        self.mirror = Mirror(name, layout, self.reader)
+        self.sightings = Sightings(clock)
+        self.mirror = Mirror(name, layout, self.reader, self.sightings)
+        self.lookouts: dict[str, Lookout] = {}
         self._left: list[ClaimNode] = []
 
     def put_role(self, record: RoleRecord, deadline: Deadline) -> RoleRecord:
@@ -95,9 +103,23 @@ class Group:
         ops = [written, set_data(self.layout.roles, b""), self.layout.ring()]
         return refusal(self.link().commit(ops, deadline))
 
+    def look_out(self, sid: str, over: threading.Event, timeout_s: float) -> Lookout:
+        """Have a session of ours look out for others until it is `over`."""
+        made = self.lookouts[sid] = Lookout(
+            sid,
+            layout=self.layout,
+            link=self.link,
+            sightings=self.sightings,
+            over=over,
+            timeout_s=timeout_s,
+        )
+        return made
+
     def view(self, deadline: Deadline) -> View:
         """The group as it is now. A part of what a sweep has left goes with it, unwaited."""
         found = self.mirror.view(deadline)
+        for lookout in list(self.lookouts.values()):
+            lookout.look(found)
         part, self._left = self._left[:_SWEPT], self._left[_SWEPT:]
         if part:
             self.link().send(removal(self.layout, part))

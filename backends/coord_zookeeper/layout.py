@@ -3,7 +3,7 @@
 Owns the layout under `/<chroot>/<group>`. Sends nothing and decides nothing.
 
     members/<name>            ephemeral: session, incarnation, ttl, member record; one of a name
-    sessions/<sid>            ephemeral, empty: there as long as the session lives
+    sessions/<sid>            ephemeral: heartbeat number; there as long as the session lives
     beacons/<sid>=<n>=<text>  ephemeral: heartbeat number and beacon, both in the name
     roles/<role>              role record
     claims/<key>=<n>          holder's session, token, note; `n` counts the key's changes

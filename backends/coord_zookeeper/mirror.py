@@ -30,12 +30,13 @@ from typing import NamedTuple
 
 from coord.codec import role_of
 from coord.errors import Certainty, StoreUnavailable
-from coord.model import Claim, ClaimKey, RoleRecord, View
+from coord.model import Claim, ClaimKey, LiveMember, RoleRecord, View
 from coord.spi import BeaconSeen
 from coord_zookeeper.deadline import Deadline
 from coord_zookeeper.layout import Layout, beacon_of
 from coord_zookeeper.nodes import ClaimNode, MemberNode, claim_node, member_node, unheld
 from coord_zookeeper.reader import Listing, Marks, Reader
+from coord_zookeeper.sightings import Sightings
 
 __all__ = ["Mirror"]
 
@@ -57,9 +58,10 @@ class _Written(NamedTuple):
 class Mirror:
     """One group. Any thread; views are read one at a time."""
 
-    def __init__(self, group: str, layout: Layout, reader: Reader) -> None:
+    def __init__(self, group: str, layout: Layout, reader: Reader, sightings: Sightings) -> None:
         self._layout = layout
         self._reader = reader
+        self._sightings = sightings
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._marks = Marks()
@@ -99,6 +101,10 @@ class Mirror:
     def lives(self, sid: str) -> bool:
         """Whether the session was live at the last reading, or has claimed something since."""
         return sid in self._live or sid in self._writers
+
+    def member(self, sid: str) -> LiveMember | None:
+        """A member as it was read last."""
+        return self._view.members.get(sid)
 
     def wrote(self, nodes: Iterable[ClaimNode]) -> None:
         """Know what this process has just written, without reading it."""
@@ -146,6 +152,7 @@ class Mirror:
             known = found.get(beacon.sid)
             if known is None or known.seq < beacon.seq:
                 found[beacon.sid] = BeaconSeen(beacon.seq, beacon.payload)
+                self._sightings.note(beacon.sid, beacon.seq)
         return found
 
     @contextmanager
@@ -240,6 +247,7 @@ class Mirror:
                     claims[key] = shown
             claims = MappingProxyType(claims)
         self._marks = listing.marks
+        self._sightings.keep(listing.sessions)
         self._view = View(
             group=old.group,
             revision=max(listing.marks.revision, old.revision + 1),
@@ -270,13 +278,13 @@ class Mirror:
         return changed
 
     def _beat(self, seqs: Mapping[str, int]) -> None:
-        """Take over heartbeat numbers; the same view if there were none."""
+        """Take over heartbeat numbers and when they were seen; the same view if there are none."""
         members = self._view.members
-        newer = {
-            sid: replace(member, seq=seqs[sid])
-            for sid, member in members.items()
-            if seqs.get(sid, member.seq) != member.seq
-        }
+        newer: dict[str, LiveMember] = {}
+        for sid, member in members.items():
+            seen = self._sightings.note(sid, seqs.get(sid, member.seq))
+            if (member.seq, member.seen_at_s) != seen:
+                newer[sid] = replace(member, seq=seen.seq, seen_at_s=seen.at_s)
         if newer:
             self._view = self._view.with_members(MappingProxyType({**members, **newer}))
 

@@ -1,7 +1,8 @@
 """What nodes say, read forgivingly.
 
-Owns the texts of members' and claims' nodes. Sends nothing. What cannot be read gives nothing away:
-such a claim is not shown, and a first claim of its key is refused by the node in `keys`.
+Owns the texts of members', sessions' and claims' nodes. Sends nothing. What cannot be read gives
+nothing away: such a claim is not shown, and a first claim of its key is refused by the node in
+`keys`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ __all__ = [
     "claim_text",
     "member_data",
     "member_node",
+    "session_data",
+    "session_seq",
     "unheld",
 ]
 
@@ -77,6 +80,16 @@ def unheld(claim: Claim) -> Claim:
 @lru_cache(maxsize=4096)
 def _unclean(note: Note) -> Note:
     return replace(note, clean=False)
+
+
+def session_data(seq: int) -> bytes:
+    """What `session_seq` reads back."""
+    return str(seq).encode()
+
+
+def session_seq(data: bytes) -> int:
+    """The number of the heartbeat that landed last; 0 if it cannot be read."""
+    return int(data) if data.isdigit() else 0
 
 
 def member_data(sid: str, ttl_s: float, record: MemberRecord) -> bytes:

@@ -15,10 +15,11 @@ import secrets
 from coord.errors import Certainty, DuplicateMember, StoreUnavailable
 from coord.model import MemberRecord
 from coord_zookeeper.deadline import Deadline
+from coord_zookeeper.eviction import ending
 from coord_zookeeper.failures import in_doubt, refused
 from coord_zookeeper.group import Group, make_layout
 from coord_zookeeper.layout import BeaconName
-from coord_zookeeper.nodes import MemberNode, member_data, member_node
+from coord_zookeeper.nodes import MemberNode, member_data, member_node, session_data
 from coord_zookeeper.pulse import Pulse
 from coord_zookeeper.requests import (
     NO_NODE,
@@ -28,7 +29,6 @@ from coord_zookeeper.requests import (
     Refused,
     create,
     data_of,
-    delete,
     refusal,
 )
 
@@ -44,7 +44,8 @@ def make_live(
     sid = f"{pulse.owner & (2**64 - 1):x}-{secrets.token_hex(_RANDOM_BYTES)}"
     former: MemberNode | None = None
     while not deadline.is_over:
-        ops = [*_ending(group, record.name, former), *_beginning(group, sid, record, ttl_s)]
+        ops = ending(group.layout, former.sid, record.name) if former is not None else []
+        ops += _beginning(group, sid, record, ttl_s)
         found = refusal(pulse.link.commit(ops, deadline))
         if found is None:
             with in_doubt():
@@ -64,17 +65,10 @@ def _beginning(group: Group, sid: str, record: MemberRecord, ttl_s: float) -> li
     member = f"{layout.members}/{record.name}"
     return [
         create(member, member_data(sid, ttl_s, record), acl, ephemeral=True),
-        create(layout.session(sid), b"", acl, ephemeral=True),
+        create(layout.session(sid), session_data(0), acl, ephemeral=True),
         create(beacon, b"", acl, ephemeral=True),
         layout.ring(),
     ]
-
-
-def _ending(group: Group, name: str, former: MemberNode | None) -> list[Op]:
-    if former is None:
-        return []
-    layout = group.layout
-    return [delete(layout.session(former.sid)), delete(f"{layout.members}/{name}")]
 
 
 def _check_owner(group: Group, sid: str, pulse: Pulse, deadline: Deadline) -> None:

@@ -113,10 +113,11 @@ class Reader:
         found = self._synced(ops, deadline)
         return _names(found[0]), set(_names(found[1]))
 
-    def lives(self, sid: str, deadline: Deadline) -> bool:
-        """Whether a session lives."""
+    def session(self, sid: str, deadline: Deadline) -> Node | None:
+        """A session's own node; None once it is over."""
         path = self._layout.session(sid)
-        return isinstance(self._read([data_of(path)], deadline, sync=path)[0], Node)
+        [found] = self._read([data_of(path)], deadline, sync=path)
+        return found if isinstance(found, Node) else None
 
     def _synced(self, ops: list[Op], deadline: Deadline) -> list[Reading]:
         """What is there, all that was acknowledged before included; not below a missing chroot."""

@@ -97,9 +97,9 @@ def create(path: str, data: bytes, acl: bytes, *, ephemeral: bool = False) -> Op
     return Op(_CREATE, _text(path) + _INT.pack(len(data)) + data + acl + flags)
 
 
-def delete(path: str) -> Op:
-    """Remove a node, whatever its version."""
-    return Op(_DELETE, _text(path) + _INT.pack(-1))
+def delete(path: str, version: int = -1) -> Op:
+    """Remove a node, at that version or at any."""
+    return Op(_DELETE, _text(path) + _INT.pack(version))
 
 
 def set_data(path: str, data: bytes, version: int = -1) -> Op:

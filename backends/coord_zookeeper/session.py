@@ -17,7 +17,8 @@ from coord_zookeeper.deadline import Deadline
 from coord_zookeeper.failures import refused
 from coord_zookeeper.group import Group
 from coord_zookeeper.layout import BeaconName
-from coord_zookeeper.nodes import member_data
+from coord_zookeeper.lookout import Lookout
+from coord_zookeeper.nodes import member_data, session_data
 from coord_zookeeper.pulse import Pulse
 from coord_zookeeper.requests import (
     NO_NODE,
@@ -55,6 +56,7 @@ class ZooKeeperSession:
         pulse: Pulse,
         opened: Proof,
         record: MemberRecord,
+        lookout: Lookout,
         timeout_s: float,
     ) -> None:
         self._id = sid
@@ -62,6 +64,7 @@ class ZooKeeperSession:
         self._pulse = pulse
         self._opened = opened
         self._record = record
+        self._lookout = lookout
         self._timeout_s = timeout_s
         self._claims = Claims(sid, group)
         self._alive = check(group.layout.session(sid))
@@ -93,7 +96,8 @@ class ZooKeeperSession:
         """Renew, and publish `beacon`: one transaction, whatever the session holds.
 
         A node in place of the one before it, so that one listing shows all beacons and all
-        heartbeat numbers. After a heartbeat of unknown fate, whichever is there is removed. Where
+        heartbeat numbers; the number is in the session's own node too, for peers that look out
+        (`eviction`). After a heartbeat of unknown fate, whichever is there is removed. Where
         somebody else has removed it, or the directory, the session ends: nothing is sent twice
         (`test_a_heartbeat_whose_directory_was_deleted_ends_the_session`).
         """
@@ -103,7 +107,8 @@ class ZooKeeperSession:
         path = f"{self._group.layout.beacons}/"
         name = str(BeaconName.made(self._id, self._seq, beacon))
         sure = len(self._beacons) == 1
-        ops = [self._alive, create(path + name, b"", self._group.acl, ephemeral=True)]
+        moved = set_data(self._group.layout.session(self._id), session_data(self._seq))
+        ops = [moved, create(path + name, b"", self._group.acl, ephemeral=True)]
         ops += [delete(path + old) for old in self._beacons if sure]
         old, self._beacons = self._beacons, [*self._beacons, name]
         sent_s = self._pulse.beat()
@@ -179,12 +184,12 @@ class ZooKeeperSession:
         except SessionLost:
             return
         finally:
-            self._pulse.end(deadline, farewell=True)
+            self._over(deadline, farewell=True)
 
     def abandon(self) -> None:
         """Stop renewing, and leave the session to expire."""
         self._closed = True
-        self._pulse.end(Deadline(self._timeout_s), farewell=False)
+        self._over(Deadline(self._timeout_s), farewell=False)
 
     def _commit(self, ops: list[Op], deadline: Deadline) -> Refused | None:
         """One transaction on the session's own connection; why it was refused, if it was."""
@@ -200,8 +205,14 @@ class ZooKeeperSession:
 
     def _end(self) -> CoordError:
         """Somebody has ended it: take no further part."""
-        self._pulse.end(Deadline(self._timeout_s), farewell=True)
+        self._over(Deadline(self._timeout_s), farewell=True)
         return lost(self._id)
+
+    def _over(self, deadline: Deadline, *, farewell: bool) -> None:
+        """Stop all that runs for it."""
+        self._group.lookouts.pop(self._id, None)
+        self._pulse.end(deadline, farewell=farewell)
+        self._lookout.end(deadline)
 
     def _batch(self, items: Sequence[T]) -> tuple[T, ...]:
         most = batch_size(self._timeout_s)

@@ -16,6 +16,7 @@ from coord.model import MemberRecord, RoleRecord, View, checked_name
 from coord.spi import BeaconSeen, Expiry, Guarantees, Observed, OpenedStore, Probe, Tenure
 from coord_zookeeper.acl import ACLS
 from coord_zookeeper.deadline import Deadline
+from coord_zookeeper.eviction import evicted
 from coord_zookeeper.group import Group
 from coord_zookeeper.init import init_group
 from coord_zookeeper.layout import Layout
@@ -50,7 +51,7 @@ class ZooKeeperStore:
             token_source="number of the claim's transaction (czxid)",  # noqa: S106  fencing token
             expiry=Expiry.BOUNDED_LAG,
             pushes_changes=True,
-            peers_evict=False,
+            peers_evict=True,
             batch_size=batch_size(timeout_s),
         )
         self._lock = threading.Lock()
@@ -101,6 +102,7 @@ class ZooKeeperStore:
             pulse=pulse,
             opened=opened,
             record=record,
+            lookout=found.look_out(sid, pulse.over, self._timeout_s),
             timeout_s=self._timeout_s,
         )
         with self._lock:
@@ -128,9 +130,8 @@ class ZooKeeperStore:
         return watch
 
     def evict(self, group: str, observed: Observed) -> bool:
-        """Whether the session is over: ZooKeeper ends sessions itself, and nobody else may."""
-        found = self._group(group)
-        return not found.reader.lives(observed.session, Deadline(self._timeout_s))
+        """End a session that is still at `seq`, and was here for a ttl. ZooKeeper ends it too."""
+        return evicted(self._group(group), observed, Deadline(self._timeout_s))
 
     def depose(self, group: str, tenure: Tenure) -> bool:
         """Take one tenure away from its holder; afterwards it is not held any more."""
@@ -163,7 +164,8 @@ class ZooKeeperStore:
             found = self._groups.get(name)
         if found is None:
             layout = Layout.of(self._target.parents, checked_name("group", name))
-            found = Group(name, layout, ACLS[self._target.acl], self._shared_link)
+            acl = ACLS[self._target.acl]
+            found = Group(name, layout, acl, self._shared_link, self._clock)
             with self._lock:
                 found = self._groups.setdefault(name, found)
         return found
