@@ -78,7 +78,7 @@ def test_what_is_no_url_is_refused_with_the_schemes(url: str) -> None:
 def test_a_known_scheme_that_is_not_installed_names_its_extra(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(registry, "_registered", dict)
+    monkeypatch.setattr(registry, "_registered", lambda _group: {})
     with pytest.raises(MissingExtra, match=r"coord\[zookeeper\]"):
         open_store("zookeeper://localhost:2181/group")
     with pytest.raises(MissingExtra, match="comes with coord"):
