@@ -6,6 +6,7 @@ store and no thread. Unsafe timings die here, at construction, with the sum that
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,27 +15,32 @@ from coord.model import Shape, checked_name
 
 __all__ = ["Role", "Timing", "parse_duration_s"]
 
-_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_UNITS_S = {"plain": 1.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_NUMBER = r"(?P<{}>[0-9]+[.]?[0-9]*|[.][0-9]+)"
+_DURATION = re.compile(
+    _NUMBER.format("plain")
+    + "|"
+    + "".join(f"(?:{_NUMBER.format(unit)}{unit})?" for unit in _UNITS_S if unit != "plain")
+)
 _MAX_CLAIMS = 1_000_000
 _MAX_DRIFT = 0.5
 
 
 def parse_duration_s(text: str | float) -> float:
-    """Seconds from `"15s"`, `"250ms"`, `"5m"`, `"2h"`, `"1d"` or a plain number of seconds."""
+    """Seconds from `"15s"`, `"250ms"`, `"5m"`, `"1h30m"`, `"1d"` or a plain number of seconds.
+
+    Several units stand from the largest to the smallest, each once.
+    """
     if isinstance(text, int | float):
         return float(text)
-    stripped = text.strip()
-    unit = stripped.lstrip("0123456789.")
-    number = stripped[: len(stripped) - len(unit)]
-    factor = _UNITS_S.get(unit) if unit else 1.0
-    try:
-        if factor is None:
-            raise ValueError(unit)
-        return float(number) * factor
-    except ValueError:
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or not any(match.groups()):
         raise ConfigError(
-            f"{text!r} is not a duration", cure='Write it like "250ms", "15s", "5m", "2h" or "1d".'
-        ) from None
+            f"{text!r} is not a duration",
+            cure='Write it like "250ms", "15s", "5m", "1h30m" or "1d".',
+        )
+    found = match.groupdict()
+    return sum(float(found[unit]) * factor for unit, factor in _UNITS_S.items() if found[unit])
 
 
 def _positive(owner: str, **values: float | None) -> None:

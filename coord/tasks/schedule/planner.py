@@ -1,0 +1,206 @@
+"""The planner: from a cursor, the time and what was recorded to what shall be done now.
+
+Owns every decision about ticks: which start, which wait, which are given up and why, and how far
+the cursor moves. Pure: no clock, thread, store or log; the same arguments give the same plan, so
+members that plan the same task at the same time agree, and the ledger settles it where they do
+not. Rules it keeps, each with its test in `tests/unit/tasks/test_schedule_planner.py`:
+
+- a tick that is due after the cursor is started, waits, or is named in `skipped`; never forgotten;
+- the cursor stands still before a unit that is not settled, and never goes back. A wall clock
+  that is set back therefore repeats nothing (its ticks are behind the cursor) and loses nothing
+  (they are due again when it has caught up); one that leaps ahead finds missed ticks;
+- two ticks of one part never run at once, as far as the records tell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from coord.tasks.schedule.plan import Plan, Seen, Skip, TickPart, UnitState, Why
+from coord.tasks.schedule.policies import Overlap, Policies
+from coord.tasks.schedule.schedule import Schedule, latest_by
+from coord.tasks.schedule.sight import Sight, look
+from coord.tasks.schedule.tick import Tick
+
+__all__ = ["plan"]
+
+_NOTHING = Seen(UnitState.NONE)
+_SETTLED = (UnitState.DONE, UnitState.SKIPPED)
+
+
+def plan(
+    schedule: Schedule,
+    cursor: Tick,
+    now_s: float,
+    policies: Policies,
+    states: Mapping[TickPart, Seen],
+    *,
+    parts: int = 1,
+    mine: Collection[int] | None = None,
+) -> Plan:
+    """What to do about a task's units at `now_s`, the wall clock's reading.
+
+    `states` holds what is recorded of the units of `look(…).ticks` with the same arguments; a
+    unit that is not in it has no record. `parts` says how many parts a tick has, `mine` which of
+    them the caller may start (None: all): the units of other parts hold the cursor back and are
+    left to their callers, except for those that nobody will start any more.
+    """
+    sight = look(schedule, cursor, now_s, policies)
+    draft = _Draft(schedule, policies, sight, states, now_s)
+    for part in range(parts):
+        draft.decide(part, ours=mine is None or part in mine)
+    reached, more = _reached(draft, cursor, parts)
+    skipped = [one for one in draft.skipped if one.ours or one.unit.tick <= reached]
+    skips = [_single(one) for one in skipped]
+    if sight.gap is not None and reached >= sight.gap[1]:
+        skips += _gap_skips(schedule, policies, sight, parts)
+    return Plan(
+        start=tuple(sorted(draft.start)),
+        stop=tuple(sorted(draft.stop)),
+        waiting=tuple(sorted(draft.waiting)),
+        skipped=tuple(skips),
+        record=tuple(sorted(one.unit for one in skipped if one.unit.tick > reached)),
+        cursor=reached,
+        more=more,
+        look_again_s=_look_again_s(schedule, cursor, now_s, policies),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Skipped:
+    unit: TickPart
+    why: Why
+    ours: bool
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A plan while it is made, part by part."""
+
+    schedule: Schedule
+    policies: Policies
+    sight: Sight
+    states: Mapping[TickPart, Seen]
+    now_s: float
+    start: list[TickPart] = field(default_factory=list)
+    stop: list[TickPart] = field(default_factory=list)
+    waiting: list[TickPart] = field(default_factory=list)
+    skipped: list[_Skipped] = field(default_factory=list)
+    open: set[Tick] = field(default_factory=set)
+
+    def decide(self, part: int, *, ours: bool) -> None:
+        """Sort the part's units: settled, running, to be run, given up."""
+        running: list[TickPart] = []
+        due: list[TickPart] = []
+        wanted = set(self.sight.wanted)
+        for tick in self.sight.ticks:
+            unit = TickPart(tick, part)
+            state = self.states.get(unit, _NOTHING).state
+            if state in _SETTLED:
+                continue
+            if state is UnitState.IN_PROGRESS or state is UnitState.ENQUEUED:
+                if state is UnitState.ENQUEUED and tick < self.sight.window:
+                    self._skip(unit, Why.LOST_IN_QUEUE, ours=ours)
+                else:
+                    running.append(unit)
+            elif tick in wanted or (state is UnitState.QUEUED and tick == self.sight.latest):
+                due.append(unit)
+            else:
+                self._skip(unit, self.sight.why_not(tick, self.policies), ours=ours)
+        self.open.update(unit.tick for unit in running)
+        if ours:
+            self._order(running, due)
+        else:
+            self.open.update(unit.tick for unit in due)
+
+    def _order(self, running: list[TickPart], due: list[TickPart]) -> None:
+        """Start the first if nothing of the part runs; what overlaps, as the policy says."""
+        if not running:
+            self.start += due[:1]
+            self.waiting += due[1:]
+            self.open.update(unit.tick for unit in due)
+            return
+        for unit in due:
+            in_its_way = [one for one in running if self._overlaps(one, unit)]
+            if in_its_way and self.policies.overlap is Overlap.SKIP:
+                self._skip(unit, Why.OVERLAP, ours=True)
+                continue
+            if self.policies.overlap is Overlap.REPLACE:
+                self.stop += [one for one in in_its_way if one not in self.stop]
+            self.waiting.append(unit)
+            self.open.add(unit.tick)
+
+    def _overlaps(self, running: TickPart, unit: TickPart) -> bool:
+        """Whether `running` had begun when `unit` became due.
+
+        Else `unit` is older than that run: missed work that waits for its turn. Two members' wall
+        clocks meet here; where they differ a tick waits instead of being dropped, or the reverse.
+        """
+        since_s = self.states[running].since_s
+        begun = since_s is None or since_s <= unit.tick.at_s + self.policies.offset_s
+        return begun and running.tick < unit.tick
+
+    def _skip(self, unit: TickPart, why: Why, *, ours: bool) -> None:
+        self.skipped.append(_Skipped(unit, why, ours))
+
+
+def _reached(draft: _Draft, cursor: Tick, parts: int) -> tuple[Tick, bool]:
+    """How far everything is settled, and whether a gap ahead needs another plan.
+
+    A gap is passed unread only behind a head of which nothing was ever begun: then nobody planned
+    from there on, for whoever had begun a later tick would have moved the cursor. Otherwise the
+    head is passed, and the next plan looks at the ticks behind it.
+    """
+    sight, reached = draft.sight, cursor
+    for tick in sight.head:
+        if tick in draft.open:
+            return reached, False
+        reached = tick
+    if sight.gap is not None:
+        units = (TickPart(tick, part) for tick in sight.head for part in range(parts))
+        if any(draft.states.get(unit, _NOTHING).state is not UnitState.NONE for unit in units):
+            return reached, True
+        reached = sight.gap[1]
+    for tick in sight.wanted:
+        if tick in draft.open:
+            return reached, False
+        reached = tick
+    return reached, False
+
+
+def _single(skipped: _Skipped) -> Skip:
+    tick, part = skipped.unit
+    return Skip(why=skipped.why, first=tick, last=tick, part=part, units=1)
+
+
+def _gap_skips(schedule: Schedule, policies: Policies, sight: Sight, parts: int) -> list[Skip]:
+    """The gap as one skip, or as two where the window begins inside it."""
+    if sight.gap is None:
+        return []
+    first, last = sight.gap
+    pieces = [(first, last)]
+    if sight.why_not(first, policies) is not sight.why_not(last, policies):
+        border = latest_by(schedule, sight.window.shifted(-1)) or first
+        beyond = schedule.after(border) or last
+        pieces = [(first, border), (beyond, last)]
+    return [
+        Skip(
+            why=sight.why_not(begin, policies),
+            first=begin,
+            last=end,
+            part=None,
+            units=schedule.count(begin.shifted(-1), end) * parts,
+        )
+        for begin, end in pieces
+    ]
+
+
+def _look_again_s(schedule: Schedule, cursor: Tick, now_s: float, policies: Policies) -> float:
+    """When the next tick is due. Behind a cursor nothing is: a clock set back waits for it."""
+    due = Tick.of(now_s - policies.offset_s)
+    following = schedule.after(max(due, cursor))
+    if following is None:
+        return math.inf
+    return max(following.at_s + policies.offset_s, math.nextafter(now_s, math.inf))
