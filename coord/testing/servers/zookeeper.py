@@ -5,6 +5,7 @@ Owns ZooKeeper's configuration file and its four-letter words.
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from coord.testing.servers.cluster import Servers
+from coord.testing.servers.errors import ServerFailed
 from coord.testing.servers.find import find_java, find_zookeeper
-from coord.testing.servers.member import ServerMember
+from coord.testing.servers.member import ServerMember, wait_until
 from coord.testing.servers.ports import HOST, Ports
 from coord.testing.servers.starter import Launch
 
@@ -88,6 +90,28 @@ class ZooKeeperServers(Servers):
         """The addresses with TLS, as `hosts` has the plain ones; empty without `secure`."""
         return ",".join(f"{HOST}:{port}" for port in self._secure_ports)
 
+    def heal(self, *, timeout_s: float | None = None) -> None:
+        """As of every store; and all servers are in step.
+
+        A woken leader says that it leads until it notices that there is another, and then is
+        nobody's follower for a moment. Whoever stops the new leader in that moment leaves one
+        server of three: the woken one waits for the stopped one for `initLimit`, and the third
+        one's notifications have become rare by then (no quorum for 18 s and more).
+        """
+        super().heal(timeout_s=timeout_s)
+        limit_s = _START_S if timeout_s is None else timeout_s
+        if not wait_until(lambda: self.in_step() == self._size, timeout_s=limit_s):
+            raise ServerFailed(f"{self.in_step()} of {self.members} in step after {limit_s:g} s")
+
+    def in_step(self) -> int:
+        """How many servers make up the quorum: the leader, and the followers that have caught up
+        with it. None where nobody leads, or two say they do; the only server leads always.
+        """
+        asked = [member.port for member in self.members if member.running and not member.paused]
+        told = [four_letters(port, "mntr") for port in asked]
+        synced = [_synced(answer) for answer in told if _LEADS.search(answer)]
+        return 1 + synced[0] if len(synced) == 1 else 0
+
     def _plan(self, folder: Path, ports: Ports) -> list[ServerMember]:
         command = [find_java(), *_JAVA, *self._java, "-cp", find_zookeeper(), _MAIN, "zoo.cfg"]
         numbers = range(1, self._size + 1)
@@ -129,6 +153,15 @@ class ZooKeeperServers(Servers):
 
 
 _NETTY = "org.apache.zookeeper.server.NettyServerCnxnFactory"
+
+
+_LEADS = re.compile(r"^zk_server_state\t(leader|standalone)$", re.MULTILINE)
+_SYNCED = re.compile(r"^zk_synced_followers\t(\d+)", re.MULTILINE)
+
+
+def _synced(answer: str) -> int:
+    found = _SYNCED.search(answer)
+    return int(found[1]) if found else 0
 
 
 def four_letters(port: int, word: str) -> str:
