@@ -32,7 +32,6 @@ from coord.model import ClaimKey
 __all__ = [
     "GENERATION_MOST",
     "POLLED_FROM",
-    "POLLED_TO",
     "REST",
     "Item",
     "MemberItem",
@@ -64,8 +63,7 @@ Item = Mapping[str, Any]
 
 REST = "n#"
 POLLED_FROM = "m"
-POLLED_TO = "s"
-"""What a watch polls: sort keys from `m` up to the sessions, which begin with `s#`."""
+"""What views and watches read: all sort keys from `m` on."""
 
 _CLAIM, _RECORD, _MEMBER, _ROLE, _SESSION = "c#", "d#", "m#", "r#", "s#"
 _GENERATION_BITS = 40

@@ -26,7 +26,6 @@ from __future__ import annotations
 import os
 import random
 import threading
-import time
 from typing import Any, NamedTuple, Protocol
 
 from coord.clock import Clock
@@ -41,6 +40,7 @@ from coord.errors import (
 from coord_dynamodb.credentials import Resolver
 from coord_dynamodb.failures import Place, judged, stranger, without_secrets
 from coord_dynamodb.url import Target
+from coord_dynamodb.wire import Wires
 
 __all__ = ["Charged", "Client", "Deadline", "Link", "Maker"]
 
@@ -130,7 +130,7 @@ class Maker:
             )
         self.identity_source = str(getattr(found, "method", "unknown"))
 
-    def client(self, *, read_timeout_s: float) -> tuple[Any, str]:
+    def client(self, wires: Wires, *, read_timeout_s: float) -> tuple[Any, str]:
         """Another client, with connections of its own, and its endpoint."""
         from botocore.config import Config  # noqa: PLC0415
 
@@ -143,6 +143,7 @@ class Maker:
                     f"boto3 cannot use this endpoint or region: {error}",
                     cure="Write endpoint=http://host:port, and a region like us-east-1.",
                 ) from None
+        wires.take_over(made)
         return made, str(made.meta.endpoint_url)
 
 
@@ -150,8 +151,9 @@ class Link:
     """One client with connections of its own. Any thread of the process that made it."""
 
     def __init__(self, maker: Maker, target: Target, *, clock: Clock, timeout_s: float) -> None:
-        self._patient, endpoint = maker.client(read_timeout_s=timeout_s * _PATIENT)
-        self._brisk, _ = maker.client(read_timeout_s=timeout_s * _BRISK)
+        self._wires = Wires()
+        self._patient, endpoint = maker.client(self._wires, read_timeout_s=timeout_s * _PATIENT)
+        self._brisk, _ = maker.client(self._wires, read_timeout_s=timeout_s * _BRISK)
         self.endpoint = without_secrets(endpoint)
         self.table = target.table
         self.timeout_s = timeout_s
@@ -160,7 +162,7 @@ class Link:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._charged = Charged()
-        self._closed = False
+        self._closed = threading.Event()
 
     def deadline(self) -> Deadline:
         """The deadline of a call that begins now."""
@@ -197,10 +199,10 @@ class Link:
             tries += 1
             needed_s = self.timeout_s * (_BRISK + _CONNECT if verdict.link else _BRISK)
             spare_s = deadline.left_s - needed_s
-            if not verdict.again or spare_s <= 0:
-                raise self._final(verdict.error, doubtful=doubtful) from None
             longest_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**tries, spare_s)
-            time.sleep(random.uniform(0, longest_s))
+            over = not verdict.again or spare_s <= 0
+            if over or self._closed.wait(random.uniform(0, longest_s)):
+                raise self._final(verdict.error, doubtful=doubtful) from None
 
     @property
     def charged(self) -> Charged:
@@ -208,9 +210,10 @@ class Link:
         return self._charged
 
     def close(self) -> None:
-        """Close the connections. Idempotent; calls that follow are refused."""
-        if not self._closed:
-            self._closed = True
+        """Close the connections; calls under way fail, later ones are refused. Idempotent."""
+        if not self._closed.is_set():
+            self._closed.set()
+            self._wires.shut()
             self._patient.close()
             self._brisk.close()
 
@@ -235,7 +238,7 @@ class Link:
                 f"forked child {os.getpid()}",
                 cure="Open another store in the child, after the fork.",
             )
-        if self._closed:
+        if self._closed.is_set():
             raise StoreRefused(
                 f"this store on table {self.table} is closed",
                 cure="Open another; nothing was done.",

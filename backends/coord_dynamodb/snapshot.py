@@ -53,6 +53,7 @@ from coord_dynamodb.link import Deadline
 from coord_dynamodb.listing import Listing, Mark, listing
 from coord_dynamodb.own import OwnChanges
 from coord_dynamodb.scan import Scan
+from coord_dynamodb.sightings import Sight, Sightings
 
 __all__ = ["Snapshots"]
 
@@ -87,8 +88,9 @@ class _Refused(NamedTuple):
 class Snapshots:
     """Reads views, one at a time; any thread."""
 
-    def __init__(self, own: OwnChanges) -> None:
+    def __init__(self, own: OwnChanges, sightings: Sightings) -> None:
         self._own = own
+        self._sightings = sightings
         self._lock = threading.Lock()
         self._groups: dict[str, _Known] = {}
 
@@ -105,7 +107,7 @@ class Snapshots:
         try:
             known = self._groups.get(group.name) or _Known(View(group=group.name, revision=0))
             self._groups[group.name] = known
-            _Reading(group, known, self._own, deadline).run()
+            _Reading(group, known, self._own, self._sightings, deadline).run()
             return known.view
         finally:
             self._lock.release()
@@ -156,11 +158,20 @@ class Snapshots:
 class _Reading:
     """One view call."""
 
-    def __init__(self, group: Group, known: _Known, own: OwnChanges, deadline: Deadline) -> None:
+    def __init__(
+        self,
+        group: Group,
+        known: _Known,
+        own: OwnChanges,
+        sightings: Sightings,
+        deadline: Deadline,
+    ) -> None:
         self._group = group
         self._known = known
         self._own = own
+        self._sightings = sightings
         self._deadline = deadline
+        self._beats: Mapping[str, Sight] = {}
 
     def run(self) -> None:
         known = self._known
@@ -175,7 +186,7 @@ class _Reading:
         live = frozenset(now.sessions)
         same = now.mark == known.mark and live == known.live
         if same and known.whole and known.touched == set():
-            known.view = _beaten(known.view, now)
+            known.view = _beaten(known.view, self._beats)
             return
         known.view = self._shown(now, live)
         known.mark, known.live, known.touched = now.mark, live, set()
@@ -185,6 +196,7 @@ class _Reading:
         known = self._known
         self._put_right()
         now = listing(self._group, self._deadline)
+        self._beats = self._sightings.shown(self._group.name, now.numbers)
         known.dead |= (lived | known.unknown) - now.sessions.keys()
         known.unknown = self._take_in(now) - known.dead - now.sessions.keys()
         return now
@@ -299,7 +311,7 @@ class _Reading:
         return View(
             group=old.group,
             revision=max(counted, old.revision + 1),
-            members=MappingProxyType(_members(now, old, known.records)),
+            members=MappingProxyType(_members(now, old, known.records, self._beats)),
             claims=self._claims(now, live) if whole else self._claims_touched(live),
             roles=MappingProxyType(roles),
         )
@@ -352,7 +364,9 @@ def _fits(record: RecordItem | None, member: MemberItem) -> bool:
     )
 
 
-def _members(now: Listing, old: View, records: Mapping[str, RecordItem]) -> dict[str, LiveMember]:
+def _members(
+    now: Listing, old: View, records: Mapping[str, RecordItem], beats: Mapping[str, Sight]
+) -> dict[str, LiveMember]:
     out: dict[str, LiveMember] = {}
     for session in now.sessions.values():
         told = records.get(session.member)
@@ -360,19 +374,24 @@ def _members(now: Listing, old: View, records: Mapping[str, RecordItem]) -> dict
             continue  # it began or ended while we read; the next view tells
         record = member_of(told.record, session.member, told.incarnation)
         before = old.members.get(session.session)
+        beat = beats[session.session]
         shown = LiveMember(
-            session=session.session, record=record, ttl_s=session.ttl_s, seq=session.seq
+            session=session.session,
+            record=record,
+            ttl_s=session.ttl_s,
+            seq=beat.seq,
+            seen_at_s=beat.at_s,
         )
         out[session.session] = before if before == shown and before is not None else shown
     return out
 
 
-def _beaten(view: View, now: Listing) -> View:
+def _beaten(view: View, beats: Mapping[str, Sight]) -> View:
     """The same view with newer heartbeats; the same object if there were none."""
     newer_ones = {
-        sid: replace(member, seq=now.sessions[sid].seq)
+        sid: replace(member, seq=beats[sid].seq, seen_at_s=beats[sid].at_s)
         for sid, member in view.members.items()
-        if member.seq != now.sessions[sid].seq
+        if member.seq != beats[sid].seq
     }
     if not newer_ones:
         return view

@@ -30,6 +30,7 @@ from coord_dynamodb.listing import sessions
 from coord_dynamodb.own import OwnChanges
 from coord_dynamodb.pen import Pen
 from coord_dynamodb.session import DynamoDBSession
+from coord_dynamodb.sightings import Sightings
 from coord_dynamodb.snapshot import Snapshots
 from coord_dynamodb.sweep import sweep
 from coord_dynamodb.table import Table
@@ -65,9 +66,10 @@ class DynamoDBStore:
         self._table = Table(self._link)
         self._limit = Limit(target.batch)
         self._own = OwnChanges()
-        self._snapshots = Snapshots(self._own)
+        self._sightings = Sightings(clock)
+        self._snapshots = Snapshots(self._own, self._sightings)
         poll_s = target.poll_s or default_poll_s(timeout_s)
-        self._watcher = Watcher(poll_s, self._tidy)
+        self._watcher = Watcher(poll_s, self._tidy, self._sightings)
         self._lock = threading.Lock()
         self._sessions: list[DynamoDBSession] = []
 
@@ -134,6 +136,7 @@ class DynamoDBStore:
     def beacons(self, group: str) -> Mapping[str, BeaconSeen]:
         """The latest beacon of each live session."""
         found = sessions(self._group(group), self._link.deadline())
+        self._sightings.shown(group, {one.session: one.seq for one in found})
         return {one.session: BeaconSeen(one.seq, one.beacon) for one in found}
 
     def watch(self, group: str, wake: Callable[[], None]) -> DynamoDBWatch:
@@ -179,14 +182,18 @@ class DynamoDBStore:
         return probe.findings(self._link, self._pulse, self._maker, self._target)
 
     def close(self) -> None:
-        """Close connections and stop the watching thread. Sessions are left to expire."""
-        self._watcher.close(self._link.timeout_s)
+        """Close connections and stop the watching thread. Sessions are left to expire.
+
+        Takes no longer than a moment: requests under way, whoever makes them, fail at once.
+        """
+        self._watcher.stop()
         with self._lock:
             left, self._sessions = self._sessions, []
         for session in left:
             session.abandon()
         self._link.close()
         self._pulse.close()
+        self._watcher.join(self._link.timeout_s)
 
     def _group(self, group: str) -> Group:
         return Group(self._link, checked_name("group", group))

@@ -24,6 +24,7 @@ def sweep(group: Group, snapshots: Snapshots, mine: set[str]) -> None:
     if snapshots.eldest(group.name) not in mine:
         return
     stale = snapshots.stale(group.name, _MOST)
+    deadline = group.link.deadline()  # one for all: the watching thread has more to do
     for key, stored in stale:
         owner = {":own": text(stored.owner)} if stored.owner is not None else {}
         action = group.delete(
@@ -32,5 +33,5 @@ def sweep(group: Group, snapshots: Snapshots, mine: set[str]) -> None:
             values={":t": number(stored.token), **owner},
         )
         with suppress(ConditionFailed):  # deleted before, or edited by somebody
-            group.write(action, group.link.deadline())
+            group.write(action, deadline)
     snapshots.forget_stale(group.name, [key for key, _ in stale])

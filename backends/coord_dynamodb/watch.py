@@ -2,7 +2,12 @@
 
 Owns when to look, and the small tidying that may be done in passing. Decides nothing. DynamoDB
 pushes nothing, so the counters of members and roles are read every `poll_s`, at half the price of a
-strong read; whatever changes raises one (`items.py`), and heartbeats raise none. Rules:
+strong read; whatever changes raises one (`items.py`), and heartbeats raise none. The same reading
+stamps the heartbeats, which wake nobody (`sightings.py`). Rules:
+
+- From the beginning of a look to that of the next it is never more than `poll_s`, as long as the
+  table answers well: how soon a dead member is followed rests on it. A look that takes long is
+  followed by half of one all the same: a table that is slow must not be asked without a break.
 
 - The first look at a group wakes its watches, since nobody knows what was before.
 - Errors are passing here, whatever they are: what could not be read now is compared at the next
@@ -17,13 +22,15 @@ from __future__ import annotations
 import random
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
 from coord.errors import CoordError
 from coord_dynamodb.group import Group
-from coord_dynamodb.listing import Mark, marks
+from coord_dynamodb.listing import Mark, glance
+from coord_dynamodb.sightings import Sightings
 
 __all__ = ["DynamoDBWatch", "Tidy", "Watcher"]
 
@@ -66,9 +73,10 @@ class _Seen(NamedTuple):
 class Watcher:
     """Wakes watches when their group has changed. Any thread adds and removes them."""
 
-    def __init__(self, poll_s: float, tidy: Tidy) -> None:
+    def __init__(self, poll_s: float, tidy: Tidy, sightings: Sightings) -> None:
         self.poll_s = poll_s
         self._tidy = tidy
+        self._sightings = sightings
         self._lock = threading.Lock()
         self._watches: list[DynamoDBWatch] = []
         self._thread: threading.Thread | None = None
@@ -93,19 +101,26 @@ class Watcher:
         with self._lock, suppress(ValueError):
             self._watches.remove(watch)
 
-    def close(self, timeout_s: float) -> None:
-        """Stop the thread; a request of it that is under way is waited for. Idempotent."""
+    def stop(self) -> None:
+        """Begin no further look, and wake nobody any more. Idempotent."""
         with self._lock:
             self._stop.set()
             self._watches.clear()
-            thread = self._thread
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the thread, which has been stopped, to end. Nothing where it is the caller."""
+        thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout_s)
 
     def _run(self) -> None:
         pause_s = 0.0
-        while not self._stop.wait(pause_s * random.uniform(1 - _SPREAD, 1 + _SPREAD)):
-            pause_s = self.poll_s * (1.0 if self._turn() else _RARER)
+        while not self._stop.wait(pause_s):
+            began_s = time.monotonic()
+            every_s = self.poll_s * random.uniform(1 - _SPREAD, 1)
+            if not self._turn():
+                every_s *= _RARER
+            pause_s = max(every_s / 2, every_s - (time.monotonic() - began_s))
 
     def _turn(self) -> bool:
         """Look at each watched group once; False if the table has not answered well."""
@@ -120,7 +135,8 @@ class Watcher:
 
     def _look(self, group: Group, watches: list[DynamoDBWatch]) -> None:
         before = self._seen.get(group.name)
-        mark = marks(group, group.link.deadline())
+        mark, numbers = glance(group, group.link.deadline())
+        self._sightings.shown(group.name, numbers)
         self._seen[group.name] = _Seen(frozenset(watches), mark)
         for watch in watches:
             if before is None or mark != before.mark or watch not in before.watches:

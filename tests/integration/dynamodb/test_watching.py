@@ -13,7 +13,7 @@ from coord.spi import Observed
 from coord_dynamodb import watch
 from coord_dynamodb.group import Group
 from coord_dynamodb.link import Deadline
-from coord_dynamodb.listing import Mark, marks
+from coord_dynamodb.listing import Glance, glance
 from tests.integration.dynamodb.conftest import Desk
 
 pytestmark = pytest.mark.xdist_group("dynamodb")
@@ -33,14 +33,14 @@ def test_no_error_ends_the_watching(desk: Desk, monkeypatch: pytest.MonkeyPatch)
     woken: list[int] = []
     failed = threading.Event()
 
-    def fails(*_: object) -> Mark:
+    def fails(*_: object) -> Glance:
         failed.set()
         raise ConfigError("no credentials")
 
     store.watch(desk.group, lambda: woken.append(1))
     assert comes_true(lambda: woken)
     with monkeypatch.context() as patch:
-        patch.setattr(watch, "marks", fails)
+        patch.setattr(watch, "glance", fails)
         assert failed.wait(SOON_S)
     count = len(woken)
     desk.member(desk.store())
@@ -55,15 +55,15 @@ def test_tidying_for_a_session_that_is_over_does_not_end_the_watching(
     woken: list[int] = []
     looks: list[int] = []
 
-    def counted(group: Group, deadline: Deadline) -> Mark:
+    def counted(group: Group, deadline: Deadline) -> Glance:
         looks.append(1)
-        return marks(group, deadline)
+        return glance(group, deadline)
 
     [key] = desk.role(other)
     session = desk.member(store)
     desk.take(store, session, key)
     assert other.evict(desk.group, Observed(session.id, 0))
-    monkeypatch.setattr(watch, "marks", counted)
+    monkeypatch.setattr(watch, "glance", counted)
     store.watch(desk.group, lambda: woken.append(1))
     assert comes_true(lambda: session._wrote_at_s is None), "it was tidied for"
     before = len(looks)

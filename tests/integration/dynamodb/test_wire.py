@@ -1,0 +1,162 @@
+"""No answer holds anybody beyond the timeout, and closing leaves nothing, whatever is under way."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from coord.errors import Certainty, ConfigError, StoreError, StoreRefused, StoreUnavailable
+from coord.model import ClaimKey
+from coord.testing.proxy import FaultProxy
+from coord_dynamodb import DynamoDBStore
+from coord_dynamodb.session import DynamoDBSession
+from coord_dynamodb.wire import Wires
+from tests.integration.dynamodb.conftest import Desk
+from tests.integration.fleet import until
+
+pytestmark = pytest.mark.xdist_group("dynamodb")
+
+TIMEOUT_S = 2.0
+NOISE_S = 1.0
+TRICKLE_BYTES_S = 60
+"""An answer has some 300 bytes, and takes 5 s and more; between two bytes it is never long."""
+
+Call = Callable[[Desk, DynamoDBStore, DynamoDBSession], object]
+
+CALLS: dict[str, Call] = {
+    "heartbeat": lambda _d, _s, session: session.heartbeat(b"x"),
+    "view": lambda desk, store, _: store.view(desk.group),
+    "claim": lambda desk, _, session: session.claim(desk.asks(desk.store(), *_keys(desk))),
+}
+
+
+def _keys(desk: Desk) -> list[ClaimKey]:
+    """Of the role that the test has made."""
+    return list(desk.store().view(desk.group).roles["r"].claim_keys())
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_an_answer_that_trickles_in_holds_nobody_beyond_the_timeout(
+    desk: Desk, proxy: FaultProxy, name: str
+) -> None:
+    store = desk.store(f"http://{proxy.hostport}", timeout_s=TIMEOUT_S)
+    desk.role(desk.store(), shards=3)
+    session = desk.member(store)
+    proxy.replies.set(bandwidth_bytes_s=TRICKLE_BYTES_S)
+    begun_s = time.monotonic()
+    with pytest.raises(StoreUnavailable) as caught:
+        CALLS[name](desk, store, session)
+    assert TIMEOUT_S / 2 < time.monotonic() - begun_s < TIMEOUT_S + NOISE_S
+    assert caught.value.certainty is Certainty.UNKNOWN
+
+
+def test_a_slow_answer_that_is_whole_in_time_is_taken(desk: Desk, proxy: FaultProxy) -> None:
+    store = desk.store(f"http://{proxy.hostport}", timeout_s=20.0)
+    session = desk.member(store)
+    proxy.replies.set(bandwidth_bytes_s=TRICKLE_BYTES_S)
+    begun_s = time.monotonic()
+    session.heartbeat(b"x")
+    assert time.monotonic() - begun_s > 2.0, "it did not trickle: what does this show?"
+    proxy.replies.set()
+    assert store.view(desk.group).members[session.id].seq == 1, "and the connection goes on"
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Nothing is closed for being garbage."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def _threads() -> list[str]:
+    return sorted(thread.name for thread in threading.enumerate())
+
+
+def _sockets(proxy: FaultProxy) -> int:
+    """Ends of connections that this process has to the proxy."""
+    port = f"{int(proxy.hostport.rpartition(':')[2]):04X}"
+    lines = Path("/proc/self/net/tcp").read_text().splitlines()[1:]
+    inodes = {line.split()[9] for line in lines if line.split()[2].endswith(":" + port)}
+    links = [str(fd.readlink()) for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()]
+    return sum(f"socket:[{inode}]" in links for inode in inodes)
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_closing_while_an_answer_is_awaited_leaves_no_thread_and_no_socket(
+    desk: Desk, proxy: FaultProxy
+) -> None:
+    """A look of the watch, a heartbeat and a view are under way, and none of them is answered."""
+    before = _threads()
+    store = desk.store(f"http://{proxy.hostport}", timeout_s=30.0)
+    session = desk.member(store)
+    woken: list[int] = []
+    store.watch(desk.group, lambda: woken.append(1))
+    until(lambda: woken)
+    proxy.replies.hold()
+    failed: list[StoreError] = []
+    calls = [lambda: session.heartbeat(b""), lambda: store.view(desk.group)]
+    callers = [threading.Thread(target=_failing, args=(call, failed)) for call in calls]
+    for caller in callers:
+        caller.start()
+    until(lambda: _sockets(proxy) >= 3)
+    time.sleep(0.5)  # the watch's next look is under way, too
+    begun_s = time.monotonic()
+    store.close()
+    assert time.monotonic() - begun_s < NOISE_S, "closing waits for no answer"
+    for caller in callers:
+        caller.join(NOISE_S)
+    assert _threads() == before
+    assert _sockets(proxy) == 0
+    assert len(failed) == 2
+
+
+def _failing(call: Callable[[], object], failed: list[StoreError]) -> None:
+    try:
+        call()
+    except StoreError as error:
+        failed.append(error)
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_closing_while_connections_are_refused_leaves_nothing(
+    desk: Desk, proxy: FaultProxy
+) -> None:
+    """The watch waits between two tries of a look."""
+    before = _threads()
+    store = desk.store("http://127.0.0.1:1", timeout_s=30.0)
+    store.watch(desk.group, lambda: None)
+    time.sleep(0.3)
+    begun_s = time.monotonic()
+    store.close()
+    assert time.monotonic() - begun_s < NOISE_S
+    assert _threads() == before
+    with pytest.raises(StoreRefused, match="closed"):
+        store.view(desk.group)
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_a_connection_that_is_made_after_the_end_is_closed_at_once(
+    desk: Desk, proxy: FaultProxy
+) -> None:
+    """A thread that was past the check when the store was closed opens another pool."""
+    store = desk.store(f"http://{proxy.hostport}", timeout_s=TIMEOUT_S)
+    store.view(desk.group)
+    assert _sockets(proxy) == 1
+    store._link.close()
+    assert _sockets(proxy) == 0
+    store._link._closed.clear()
+    with pytest.raises(StoreUnavailable):
+        store.view(desk.group)
+    assert _sockets(proxy) == 0
+
+
+def test_a_botocore_that_is_built_otherwise_is_refused() -> None:
+    with pytest.raises(ConfigError, match="botocore"):
+        Wires().take_over(object())
