@@ -12,7 +12,8 @@ core reads a view when somebody may be dead, and finds the moment there (`LiveMe
   number and leaves the next watch. One event and one small read a heartbeat, at one server,
   whatever the size of the group (`test_looking_out_costs_the_same_in_any_group`).
 - After a lost connection kazoo drops all watches and tells them so: they are set anew, and what is
-  seen then counts from then (`test_who_looks_out_goes_on_at_another_server`).
+  seen then counts from then
+  (`test_who_looks_out_through_a_broken_connection_goes_on_when_it_is_back`).
 """
 
 from __future__ import annotations
@@ -30,9 +31,11 @@ from coord_zookeeper.link import Link
 from coord_zookeeper.nodes import session_seq
 from coord_zookeeper.sightings import Sightings
 
-__all__ = ["Lookout", "ring_after"]
+__all__ = ["LOOKS_FOR", "Lookout", "ring_after"]
 
-_LOOKS_FOR = 2
+LOOKS_FOR = 2
+"""How many others each member looks out for."""
+
 _AGAIN_S = 0.2
 _SURE_S = 5.0  # a link that ended is replaced by another, of which watches hear nothing
 
@@ -127,7 +130,7 @@ class Lookout:
         """Set what watches are not, from the next neighbour on until enough of them are there."""
         link = self._link()
         looked: dict[str, _Target] = {}
-        missing = _LOOKS_FOR
+        missing = LOOKS_FOR
         for sid in self._ring:
             one = looked[sid] = self._targets.get(sid) or _Target(self._moved)
             if not one.gone and not (one.armed and one.link is link):
