@@ -42,7 +42,16 @@ from coord.spi import (
     Watch,
 )
 
-__all__ = ["Delivery", "Fate", "FaultPlan", "FaultySession", "FaultyStore", "Plan", "Request"]
+__all__ = [
+    "Delivery",
+    "Fate",
+    "FaultPlan",
+    "FaultySession",
+    "FaultyStore",
+    "Plan",
+    "Request",
+    "Way",
+]
 
 T = TypeVar("T")
 
@@ -179,8 +188,8 @@ class FaultPlan:
         self.held.append(request)
 
 
-class FaultyStore:
-    """A store behind a bad network. Implements `coord.spi.Store` around any other.
+class Way:
+    """The way of requests to a store of any kind, and of the replies.
 
     `clock` is the sender's and stamps its proofs; `sender` names it to the plan. `pass_time` is
     called with the seconds that a call takes by the plan (`ManualClock.advance`, a sleep); left
@@ -189,7 +198,6 @@ class FaultyStore:
 
     def __init__(
         self,
-        inner: Store,
         plan: Plan,
         *,
         clock: Clock,
@@ -197,7 +205,6 @@ class FaultyStore:
         timeout_s: float = 1.0,
         pass_time: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
-        self.inner = inner
         self._plan = plan
         self._clock = clock
         self._sender = sender
@@ -248,6 +255,23 @@ class FaultyStore:
             f"{request!r} had no reply within {self._timeout_s:g} s",
             cure="Read back what came of it; its absence proves nothing.",
         )
+
+
+class FaultyStore(Way):
+    """A store behind a bad network. Implements `coord.spi.Store` around any other; see `Way`."""
+
+    def __init__(
+        self,
+        inner: Store,
+        plan: Plan,
+        *,
+        clock: Clock,
+        sender: str = "",
+        timeout_s: float = 1.0,
+        pass_time: Callable[[float], None] = lambda _seconds: None,
+    ) -> None:
+        super().__init__(plan, clock=clock, sender=sender, timeout_s=timeout_s, pass_time=pass_time)
+        self.inner = inner
 
     @property
     def guarantees(self) -> Guarantees:

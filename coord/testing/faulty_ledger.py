@@ -1,0 +1,54 @@
+"""A ledger store behind a bad network, for tests: see `coord.testing.faults`.
+
+Owns nothing but the way: each `read` and `write` is a request of the plan's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from coord.clock import Clock
+from coord.spi import Probe
+from coord.tasks.spi import Entry, LedgerGuarantees, LedgerStore
+from coord.testing.faults import Plan, Way
+
+__all__ = ["FaultyLedger"]
+
+
+class FaultyLedger(Way):
+    """Implements `coord.tasks.spi.LedgerStore` around any other; see `Way`."""
+
+    def __init__(
+        self,
+        inner: LedgerStore,
+        plan: Plan,
+        *,
+        clock: Clock,
+        sender: str = "",
+        timeout_s: float = 1.0,
+        pass_time: Callable[[float], None] = lambda _seconds: None,
+    ) -> None:
+        super().__init__(plan, clock=clock, sender=sender, timeout_s=timeout_s, pass_time=pass_time)
+        self.inner = inner
+
+    @property
+    def guarantees(self) -> LedgerGuarantees:
+        """What the store behind declares."""
+        return self.inner.guarantees
+
+    def read(self, keys: Sequence[str]) -> Mapping[str, Entry]:
+        """As the store behind, if it gets there and back."""
+        wanted = tuple(keys)
+        return self.send("read", lambda: self.inner.read(wanted))
+
+    def write(self, key: str, body: bytes, *, expect: str | None, keep_s: float) -> str:
+        """As the store behind, if it gets there and back."""
+        return self.send("write", lambda: self.inner.write(key, body, expect=expect, keep_s=keep_s))
+
+    def probe(self) -> list[Probe]:
+        """As the store behind, if it gets there and back."""
+        return self.send("probe", self.inner.probe)
+
+    def close(self) -> None:
+        """Close the store behind; closing never goes astray."""
+        self.inner.close()
