@@ -1,4 +1,4 @@
-"""From a URL to an opened ledger store.
+"""From a URL to an opened ledger store or queue.
 
 Owns which kinds of things of `coord.tasks` URLs name, and which extra brings which. The choice by
 scheme is `coord.registry`'s.
@@ -10,9 +10,10 @@ from typing import cast
 
 from coord.clock import SYSTEM_CLOCK, Clock
 from coord.registry import Plugins, checked_timeout
+from coord.tasks.queue.spi import Queue, QueueFactory
 from coord.tasks.spi import LedgerFactory, LedgerStore
 
-__all__ = ["LEDGERS", "open_ledger"]
+__all__ = ["LEDGERS", "QUEUES", "open_ledger", "open_queue"]
 
 LEDGERS = Plugins(
     group="coord.ledgers",
@@ -26,6 +27,12 @@ LEDGERS = Plugins(
     },
 )
 
+QUEUES = Plugins(
+    group="coord.queues",
+    noun="queue",
+    extras={"memory": "", "sqlite": "", "sqs": "sqs"},
+)
+
 
 def open_ledger(url: str, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0) -> LedgerStore:
     """Open the ledger store that `url` names: the URL of a store, `SCHEME://…/group`.
@@ -37,3 +44,14 @@ def open_ledger(url: str, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0
     checked_timeout(timeout_s)
     with LEDGERS.factory(url) as found:
         return cast("LedgerFactory", found).from_url(url, clock=clock, timeout_s=timeout_s)
+
+
+def open_queue(url: str, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0) -> Queue:
+    """Open the queue that `url` names: `sqlite:///file.db`, `sqs://name?region=…`.
+
+    `timeout_s` bounds each later request (receiving: beyond its waiting time). Raises as
+    `open_ledger`, and `StoreRefused` if there is no such queue. The caller closes it.
+    """
+    checked_timeout(timeout_s)
+    with QUEUES.factory(url) as found:
+        return cast("QueueFactory", found).from_url(url, clock=clock, timeout_s=timeout_s)

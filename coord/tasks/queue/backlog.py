@@ -1,0 +1,99 @@
+"""The messages that were received and have not begun, and who may take the next one.
+
+Owns the hand-over from the thread that receives to the threads that work, and the count of what
+runs. Decides nothing of its own: how many may run, and whose turn it is, says the admission.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from coord.tasks.queue.admission import Admission
+from coord.tasks.queue.hand import InHand
+
+__all__ = ["Backlog"]
+
+
+class Backlog:
+    """Any thread. `take` blocks; everything else is quick."""
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+        self._changed = threading.Condition()
+        self._room = threading.Event()
+        self._running = 0
+        self._idle = 0
+        self._is_over = False
+
+    @property
+    def running(self) -> int:
+        """How many messages are being worked on."""
+        return self._running
+
+    @property
+    def waiting(self) -> int:
+        """How many were received and have not begun."""
+        return self._admission.waiting
+
+    @property
+    def idle(self) -> int:
+        """How many threads wait for work."""
+        return self._idle
+
+    def room(self) -> int:
+        """How many more may be received now: what could begin soon, and no more."""
+        return self._admission.room(self._running)
+
+    def wait_for_room(self, timeout_s: float) -> None:
+        """Until something has ended, at most."""
+        self._room.wait(timeout_s)
+        self._room.clear()
+
+    def put(self, hands: Sequence[InHand]) -> bool:
+        """These may begin; False after `close`: then nothing was taken."""
+        with self._changed:
+            if self._is_over:
+                return False
+            self._admission.put(hands)
+            self._changed.notify()
+            return True
+
+    def take(self) -> InHand | None:
+        """The next to begin, now counted as running; None when there will be none.
+
+        One thread is woken at a time, and wakes the next if there is more: handlers that take no
+        time are then run by one warm thread instead of by ten that wait for each other.
+        """
+        with self._changed:
+            while True:
+                if self._is_over:
+                    return None
+                hand = self._admission.take(self._running)
+                if hand is not None:
+                    break
+                self._idle += 1
+                self._changed.wait()
+                self._idle -= 1
+            self._running += 1
+            if self._admission.waiting and self._idle:
+                self._changed.notify()
+            return hand
+
+    def ended(self, hand: InHand, seconds: float) -> None:
+        """Work on one has stopped; its outcome stands in it."""
+        with self._changed:
+            self._running -= 1
+            self._admission.ended(hand, seconds)
+            if self._admission.waiting and self._idle:
+                self._changed.notify()
+        self._room.set()
+
+    def close(self) -> list[InHand]:
+        """Nobody takes any more; what was waiting, to be given back."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
+            left = self._admission.drain()
+        self._room.set()
+        return left

@@ -1,0 +1,281 @@
+"""The parts of a worker, and what flows between them.
+
+Owns the path of every message: received, waiting, begun, ended, told to the queue. Knows no signal
+and no URL. Law: a message leaves by exactly one door (`_leave`), and each door tells the queue once
+or says why it does not.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from coord.clock import Clock
+from coord.tasks.job import Job, Memory
+from coord.tasks.queue.admission import Admission
+from coord.tasks.queue.backlog import Backlog
+from coord.tasks.queue.backoff import Backoff
+from coord.tasks.queue.clerk import Clerk
+from coord.tasks.queue.crew import Crew
+from coord.tasks.queue.deletes import Deletes
+from coord.tasks.queue.hand import InHand, Outcome, Patience
+from coord.tasks.queue.intake import Intake
+from coord.tasks.queue.loop import Loop
+from coord.tasks.queue.order import Groups
+from coord.tasks.queue.payload import Codec, Handler, JsonCodec
+from coord.tasks.queue.runs import Ended, Runs
+from coord.tasks.queue.spi import Queue
+
+__all__ = ["Engine", "Listener", "Settings"]
+
+_STOPS = "the worker stops"
+
+
+class Listener:
+    """Hears what becomes of messages and does nothing; override what you want. Must not block."""
+
+    def began(self, hand: InHand) -> None:
+        """A handler is about to be called."""
+
+    def ended(self, hand: InHand, end: Ended, seconds: float) -> None:
+        """A message that was begun has its outcome."""
+
+    def overran(self, hand: InHand) -> None:
+        """A handler still runs although its message may be visible to others."""
+
+    def undeleted(self, hand: InHand, why: str) -> None:
+        """A message was done and could not be deleted: it will come again."""
+
+    def trouble(self, what: str) -> None:
+        """A request to the queue failed; it is tried again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a worker treats its messages, in seconds. See `Worker` for what they mean."""
+
+    visibility_s: float = 30.0
+    wait_s: float = 5.0
+    most_threads: int = 64
+    backoff: Backoff = field(default_factory=Backoff)
+    codec: Codec = field(default_factory=JsonCodec)
+
+
+class Engine:
+    """One worker's machinery. `start`, then `stop` from anywhere, then `close`."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        handlers: Mapping[str, Handler],
+        admission: Admission,
+        settings: Settings,
+        *,
+        memory: Memory,
+        clock: Clock,
+        listener: Listener,
+    ) -> None:
+        self._queue = queue
+        self._clock = clock
+        self._listener = listener
+        self._settings = settings
+        self._runs = Runs(
+            handlers,
+            queue=queue.name,
+            codec=settings.codec,
+            memory=memory,
+            backoff=settings.backoff,
+            clock=clock,
+        )
+        patience = Patience(settings.visibility_s, queue.limits.max_hidden_s)
+        self._backlog = Backlog(admission)
+        self._groups = Groups() if queue.limits.ordered else None
+        self._lock = threading.Lock()
+        self._running: dict[InHand, Job] = {}
+        self._counts: Counter[str] = Counter()
+        self._is_stopping = False
+        self._is_cancelled = False
+        self._quiet = threading.Condition()
+        self._loop = Loop()
+        self._crew = Crew(self._backlog, self._work)
+        self._clerk = Clerk(
+            queue, patience, clock, overran=listener.overran, failing=listener.trouble
+        )
+        self._deletes = Deletes(
+            queue, clock, retry_s=patience.retry_s, gone=self._gone, lost=self._undeleted
+        )
+        self._intake = Intake(
+            queue,
+            self._backlog,
+            patience,
+            clock,
+            wait_s=settings.wait_s,
+            received=self._received,
+            failing=listener.trouble,
+        )
+
+    # ------------------------------------------------------------------------ from outside
+
+    def start(self) -> None:
+        """Begin to receive."""
+        for part in (self._clerk, self._deletes, self._intake):
+            part.start()
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many messages: "received", each outcome by its value, and "undeleted"."""
+        with self._lock:
+            return dict(self._counts)
+
+    @property
+    def running(self) -> int:
+        """How many handlers run."""
+        return self._backlog.running
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is in hand and the latest answer of the queue held nothing."""
+        with self._lock:
+            in_hand = self._counts["received"] - self._counts["left"]
+        return not in_hand and self._intake.empty_answers > 0
+
+    def stop(self) -> None:
+        """Receive no more, and give back at once what has not begun. What runs goes on."""
+        self._is_stopping = True
+        self._intake.stop()
+        for hand in self._backlog.close():
+            self._leave(hand, Ended(Outcome.RETURNED, why=_STOPS))
+
+    def drain(self, timeout_s: float) -> bool:
+        """Wait until no handler runs; whether that came in time."""
+        end_s = self._clock.now() + timeout_s
+        with self._quiet:
+            while self._backlog.running:
+                left_s = end_s - self._clock.now()
+                if left_s <= 0:
+                    return False
+                self._quiet.wait(min(left_s, 1.0))
+        return True
+
+    def cancel(self) -> None:
+        """Tell every handler to stop; those that do give their messages back."""
+        with self._lock:
+            self._is_cancelled = True
+            jobs = list(self._running.values())
+        for job in jobs:
+            job.cancel(_STOPS)
+
+    def close(self, timeout_s: float) -> list[str]:
+        """End all threads, after `stop`; the names of those that did not end in time.
+
+        What still runs then keeps its message hidden until its time is over, and no longer.
+        """
+        waited_s = self._settings.wait_s + timeout_s
+        parts: list[tuple[str, Callable[[], bool]]] = [
+            ("intake", lambda: self._intake.join(waited_s)),
+            ("leases", lambda: self._clerk.close(timeout_s)),
+            ("deletes", lambda: self._deletes.close(timeout_s)),
+            ("loop", lambda: self._loop.close(timeout_s)),
+        ]
+        return [name for name, end in parts if not end()]
+
+    # ------------------------------------------------------------------ the path of a message
+
+    def _received(self, hands: list[InHand], sent_at_s: float) -> None:
+        with self._lock:
+            self._counts["received"] += len(hands)
+            ready = hands if self._groups is None else self._groups.enter(hands)
+        self._clerk.took(hands, sent_at_s)
+        self._put(ready)
+
+    def _put(self, hands: list[InHand]) -> None:
+        if self._is_stopping or not self._backlog.put(hands):
+            for hand in hands:
+                self._leave(hand, Ended(Outcome.RETURNED, why=_STOPS))
+            return
+        self._crew.call_up(self._settings.most_threads)
+
+    def _work(self, hand: InHand) -> None:
+        """Run one message; on a thread of the crew."""
+        found = self._runs.begin(hand)
+        if isinstance(found, Ended):
+            self._end(hand, found)
+            return
+        call, job = found
+        with self._lock:
+            self._running[hand] = job
+            is_cancelled = self._is_cancelled
+        if is_cancelled:
+            job.cancel(_STOPS)
+        self._listener.began(hand)
+        if call.handler.is_async:
+            self._loop.run(
+                job,
+                lambda: self._runs.awaited(call, job),
+                lambda error: self._end(hand, self._runs.ended(hand, job, error)),
+            )
+            return
+        error: BaseException | None = None
+        try:
+            self._runs.call(call, job)
+        except BaseException as raised:  # noqa: BLE001  a thread that dies would lose the message
+            error = raised
+        self._end(hand, self._runs.ended(hand, job, error))
+
+    def _end(self, hand: InHand, end: Ended) -> None:
+        """A message that was begun has come to its end."""
+        seconds = self._clock.now() - hand.began_s
+        with self._lock:
+            self._running.pop(hand, None)
+        self._listener.ended(hand, end, seconds)
+        self._leave(hand, end)
+        self._backlog.ended(hand, seconds)
+        if self._is_stopping:
+            with self._quiet:
+                self._quiet.notify_all()
+
+    def _leave(self, hand: InHand, end: Ended) -> None:
+        """The one door out: tell the queue, and see to the rest of its group."""
+        hand.outcome = end.outcome
+        with self._lock:
+            self._counts[end.outcome.value] += 1
+        if end.outcome is Outcome.DONE:
+            self._deletes.put(hand)
+            return
+        self._return_followers(hand)
+        if end.outcome is Outcome.LAPSED:
+            hand.over = True
+        else:
+            self._clerk.give_back(hand, end.rest_s)
+
+    def _return_followers(self, hand: InHand) -> None:
+        """One has left without being deleted: what came after it in its group goes back."""
+        with self._lock:
+            behind = [] if self._groups is None else self._groups.failed(hand)
+            self._counts[Outcome.RETURNED.value] += len(behind)
+            self._counts["left"] += 1 + len(behind)
+        for follower in behind:
+            follower.outcome = Outcome.RETURNED
+            self._clerk.give_back(follower, 0.0)
+
+    def _gone(self, hands: list[InHand]) -> None:
+        """These are deleted; on the deleting thread."""
+        ready: list[InHand] = []
+        with self._lock:
+            self._counts["left"] += len(hands)
+            for hand in hands:
+                hand.over = True
+                if self._groups is not None and (follower := self._groups.gone(hand)):
+                    ready.append(follower)
+        if ready:
+            self._put(ready)
+
+    def _undeleted(self, hand: InHand, why: str) -> None:
+        """One was done and cannot be deleted; on the deleting thread."""
+        hand.over = True
+        with self._lock:
+            self._counts["undeleted"] += 1
+        self._return_followers(hand)
+        self._listener.undeleted(hand, why)

@@ -1,0 +1,117 @@
+"""Which messages in hand are to be extended, and when: a book that one loop works off.
+
+Owns when each lease is due, what an answer means, and when a lease is lost. Asks nothing, waits for
+nothing: times come in, batches go out. Law: a transient error loses no message; it is tried again
+until work on the message would have to stop, and then it is lapsed, once and for good.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from itertools import count
+
+from coord.errors import StoreError, StoreRefused
+from coord.tasks.queue.hand import InHand, Patience
+from coord.tasks.queue.spi import Hide
+
+__all__ = ["LeaseBook"]
+
+_INF = float("inf")
+_UNANSWERED = "its visibility could not be extended in time"
+
+
+class LeaseBook:
+    """The leases of one worker. Not safe for several threads at once: its caller locks."""
+
+    def __init__(self, patience: Patience, batch_size: int) -> None:
+        self._patience = patience
+        self._batch_size = batch_size
+        self._due: list[tuple[float, int, list[InHand]]] = []
+        self._ends: list[tuple[float, int, InHand]] = []
+        self._lapsed: list[tuple[float, int, InHand]] = []
+        self._order = count()
+
+    def take(self, hands: Sequence[InHand], sent_at_s: float) -> None:
+        """These were received, or extended, by one request that was sent then."""
+        if hands:
+            self._enter(sent_at_s + self._patience.renew_s, hands)
+
+    def _enter(self, due_s: float, hands: Sequence[InHand]) -> None:
+        heapq.heappush(self._due, (due_s, next(self._order), list(hands)))
+
+    @property
+    def next_s(self) -> float:
+        """When there is something to do; infinite if never."""
+        return min(
+            (heap[0][0] for heap in (self._due, self._ends, self._lapsed) if heap), default=_INF
+        )
+
+    def due(self, now: float) -> list[list[InHand]]:
+        """What is to be extended now, in batches. What cannot be any more has lapsed.
+
+        What comes due shortly goes along: one call carries ten as easily as one.
+        """
+        if now < self.next_s:
+            return []
+        while self._ends and self._ends[0][0] <= now:
+            self._is_lost(heapq.heappop(self._ends)[2], now)
+        soon_s = now + self._patience.retry_s
+        found: list[InHand] = []
+        while self._due and self._due[0][0] <= soon_s:
+            _, _, hands = heapq.heappop(self._due)
+            found += [hand for hand in hands if not hand.over and not self._is_lost(hand, now)]
+        size = self._batch_size
+        return [found[start : start + size] for start in range(0, len(found), size)]
+
+    def _is_lost(self, hand: InHand, now: float) -> bool:
+        if not hand.over and not hand.lapsed and now >= hand.stop_at_s:
+            has_room = hand.until_s < hand.ceiling_s
+            self._lapse(hand, _UNANSWERED if has_room else hand.ceiling_why, hand.until_s)
+        return hand.lapsed
+
+    def _lapse(self, hand: InHand, why: str, visible_s: float) -> None:
+        hand.lapse(why)
+        heapq.heappush(self._lapsed, (visible_s, next(self._order), hand))
+
+    def overruns(self, now: float) -> list[InHand]:
+        """Those that others may have by now, and that are still worked on; each is named once."""
+        found = []
+        while self._lapsed and self._lapsed[0][0] <= now:
+            hand = heapq.heappop(self._lapsed)[2]
+            if hand.outcome is None and hand.job is not None:
+                found.append(hand)
+        return found
+
+    def changes(self, hands: Iterable[InHand], now: float) -> list[Hide]:
+        """What to ask the queue for: the usual time again, or what is left below the ceiling."""
+        usual_s = self._patience.visibility_s
+        return [Hide(h.message.receipt, min(usual_s, h.ceiling_s - now)) for h in hands]
+
+    def answered(
+        self,
+        hands: Sequence[InHand],
+        changes: Sequence[Hide],
+        answers: Sequence[StoreError | None],
+        *,
+        sent_at_s: float,
+        now: float,
+    ) -> None:
+        """What the queue said to a batch that was sent then."""
+        again: list[InHand] = []
+        longer: list[InHand] = []
+        for hand, change, error in zip(hands, changes, answers, strict=True):
+            if isinstance(error, StoreRefused):
+                self._lapse(hand, f"the queue says: {error.cause}", now)
+            elif error is not None:
+                again.append(hand)
+            else:
+                hand.extended(change.seconds, sent_at_s)
+                if hand.until_s < hand.ceiling_s:
+                    longer.append(hand)
+                else:
+                    heapq.heappush(self._ends, (hand.stop_at_s, next(self._order), hand))
+        self.take(longer, sent_at_s)
+        if again:
+            stop_s = min(hand.stop_at_s for hand in again)
+            self._enter(min(now + self._patience.retry_s, max(now, stop_s)), again)

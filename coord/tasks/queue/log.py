@@ -1,0 +1,52 @@
+"""What a worker tells people: log lines, each decision with its reason.
+
+Owns the words. Decides nothing.
+"""
+
+from __future__ import annotations
+
+from coord.tasks.queue.engine import Listener
+from coord.tasks.queue.hand import InHand, Outcome
+from coord.tasks.queue.runs import Ended
+from coord.telemetry.log import bound_logger
+
+__all__ = ["LogListener"]
+
+_WARNED = frozenset({Outcome.FAILED, Outcome.PARKED, Outcome.LAPSED})
+
+
+class LogListener(Listener):
+    """To the logger `coord.queue`."""
+
+    def __init__(self, queue: str) -> None:
+        self._log = bound_logger("coord.queue", queue=queue)
+
+    def ended(self, hand: InHand, end: Ended, seconds: float) -> None:
+        """Failures, parkings and lapses are warnings; all else is for debugging."""
+        if end.outcome is Outcome.DONE:
+            return
+        tell = self._log.warning if end.outcome in _WARNED else self._log.info
+        fields: dict[str, object] = {
+            "message": hand.message.id,
+            "received": hand.message.received,
+            "why": end.why,
+            "seconds": round(seconds, 3),
+        }
+        if end.rest_s:
+            fields["back_in_s"] = round(end.rest_s, 3)
+        if end.error is not None:
+            fields["exc_info"] = end.error
+        tell(f"message-{end.outcome.value}", **fields)
+
+    def overran(self, hand: InHand) -> None:
+        """A handler ignores that it lost its message."""
+        task = hand.job.task if hand.job is not None else ""
+        self._log.error("overrun", message=hand.message.id, task=task, why=hand.why)
+
+    def undeleted(self, hand: InHand, why: str) -> None:
+        """What was done comes again."""
+        self._log.warning("message-undeleted", message=hand.message.id, why=why)
+
+    def trouble(self, what: str) -> None:
+        """A request failed."""
+        self._log.warning("queue-trouble", why=what)

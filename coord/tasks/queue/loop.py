@@ -1,0 +1,106 @@
+"""The event loop that runs coroutine functions, on one thread of its own.
+
+Owns that loop and the watch over its jobs: a job that is to stop is cancelled, at the latest
+`_LOOK_S` after the moment at which it should. Knows neither message nor queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from coord.tasks.job import Job
+
+__all__ = ["Loop"]
+
+_LOOK_S = 0.02
+
+
+class Loop:
+    """`run` from any thread. The thread begins with the first job."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._jobs: dict[asyncio.Task[None], Job] = {}
+        self._told: set[asyncio.Task[None]] = set()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    def run(
+        self,
+        job: Job,
+        work: Callable[[], Coroutine[Any, Any, object]],
+        done: Callable[[BaseException | None], None],
+    ) -> None:
+        """Run `work()` as a task; tell `done`, on the loop's thread, what it raised, or None."""
+        self._running().call_soon_threadsafe(self._begin, job, work, done)
+
+    def close(self, timeout_s: float) -> bool:
+        """Stop the loop; what still runs is abandoned. Whether it ended in time."""
+        with self._lock:
+            loop, thread = self._loop, self._thread
+        if loop is None or thread is None:
+            return True
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout_s)
+        return not thread.is_alive()
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=self._serve, args=(self._loop,), name="coord-queue-loop", daemon=True
+                )
+                self._thread.start()
+            return self._loop
+
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+            for task in asyncio.all_tasks(loop):
+                task.cancel()
+            loop.run_until_complete(asyncio.sleep(0))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            loop.close()
+
+    def _begin(
+        self,
+        job: Job,
+        work: Callable[[], Coroutine[Any, Any, object]],
+        done: Callable[[BaseException | None], None],
+    ) -> None:
+        task = asyncio.ensure_future(self._one(work, done))
+        self._jobs[task] = job
+        task.add_done_callback(self._forget)
+        if self._watch is None or self._watch.done():
+            self._watch = asyncio.ensure_future(self._look())
+
+    async def _one(
+        self,
+        work: Callable[[], Coroutine[Any, Any, object]],
+        done: Callable[[BaseException | None], None],
+    ) -> None:
+        try:
+            await work()
+        except BaseException as error:  # noqa: BLE001  an outcome must be told whatever it is
+            done(error)
+        else:
+            done(None)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._jobs.pop(task, None)
+        self._told.discard(task)
+
+    async def _look(self) -> None:
+        while self._jobs:
+            await asyncio.sleep(_LOOK_S)
+            for task, job in list(self._jobs.items()):
+                if task not in self._told and job.cancelled:
+                    self._told.add(task)
+                    task.cancel()

@@ -1,0 +1,176 @@
+"""From a message to a call of a task, and back.
+
+Owns what stands on the wire: the task's name and its unit in attributes, its arguments in the
+body. Law: whatever arrives, the answer is a call or a reason why there is none; nothing raises,
+nothing is dropped.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from coord.errors import ConfigError
+from coord.tasks.job import Unit
+from coord.tasks.queue.spi import Message, Outgoing
+
+__all__ = [
+    "PART",
+    "TASK",
+    "TICK",
+    "Call",
+    "Codec",
+    "Handler",
+    "JsonCodec",
+    "Unreadable",
+    "outgoing",
+    "read",
+]
+
+TASK = "coord.task"
+TICK = "coord.tick"
+PART = "coord.part"
+
+
+class Codec(Protocol):
+    """How arguments become a body and come back."""
+
+    def dumps(self, arguments: Mapping[str, Any]) -> str:
+        """The text of the arguments; any exception means that they cannot be sent."""
+        ...
+
+    def loads(self, body: str) -> Mapping[str, Any]:
+        """The arguments; any exception means that the body cannot be read."""
+        ...
+
+
+class JsonCodec:
+    """A JSON object; an empty body is an empty one."""
+
+    def dumps(self, arguments: Mapping[str, Any]) -> str:
+        """Compact, in the given order."""
+        return json.dumps(arguments, separators=(",", ":"), ensure_ascii=False)
+
+    def loads(self, body: str) -> Mapping[str, Any]:
+        """Raises ValueError unless it is an object."""
+        found = json.loads(body) if body else {}
+        if not isinstance(found, dict):
+            raise ValueError(f"it holds {type(found).__name__}, not an object")  # noqa: TRY004  as json's own
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handler:
+    """A task as a worker runs it. `timeout_s` None: for as long as the queue lets it."""
+
+    name: str
+    function: Callable[..., Any]
+    is_async: bool
+    timeout_s: float | None
+    once: bool
+    required: frozenset[str]
+    allowed: frozenset[str] | None
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        function: Callable[..., Any],
+        *,
+        timeout_s: float | None = None,
+        once: bool = True,
+    ) -> Handler:
+        """Raises `ConfigError` for a function that cannot take a job as its first argument."""
+        parameters = list(inspect.signature(function).parameters.values())
+        first, others = (parameters[0] if parameters else None), parameters[1:]
+        positional = (
+            inspect.Parameter.POSITIONAL_ONLY,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            inspect.Parameter.VAR_POSITIONAL,
+        )
+        if first is None or first.kind not in positional:
+            raise ConfigError(
+                f"task {name!r}: {function!r} takes no job",
+                cure="Give it a first argument: def task(job, ...).",
+            )
+        named = [p for p in others if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        takes_any = any(p.kind is p.VAR_KEYWORD for p in others)
+        return cls(
+            name=name,
+            function=function,
+            is_async=inspect.iscoroutinefunction(function),
+            timeout_s=timeout_s,
+            once=once,
+            required=frozenset(p.name for p in named if p.default is p.empty),
+            allowed=None if takes_any else frozenset(p.name for p in named),
+        )
+
+
+class Call(NamedTuple):
+    """What a message asks for."""
+
+    handler: Handler
+    unit: Unit
+    arguments: Mapping[str, Any]
+
+
+class Unreadable(NamedTuple):
+    """Why a message cannot be run here."""
+
+    why: str
+
+
+def read(message: Message, handlers: Mapping[str, Handler], codec: Codec) -> Call | Unreadable:
+    """What a message asks for, or why nobody here can tell. Raises nothing."""
+    name = message.attributes.get(TASK, "")
+    if not name and len(handlers) == 1:
+        (name,) = handlers
+    handler = handlers.get(name)
+    if handler is None:
+        known = ", ".join(sorted(handlers)) or "none"
+        return Unreadable(f"it asks for task {name!r}; this worker has: {known}")
+    try:
+        arguments = codec.loads(message.body)
+    except Exception as error:  # noqa: BLE001  a codec is the user's
+        return Unreadable(f"its body cannot be read: {type(error).__name__}: {error}")
+    given = arguments.keys()
+    if missing := handler.required - given:
+        return Unreadable(f"task {name!r} needs {_listed(missing)}, which it does not carry")
+    if handler.allowed is not None and (extra := given - handler.allowed):
+        return Unreadable(f"task {name!r} does not take {_listed(extra)}")
+    tick, part = message.attributes.get(TICK, ""), message.attributes.get(PART, "0")
+    if not (part.isascii() and part.isdigit()):
+        return Unreadable(f"its part is {part!r}, not a number")
+    return Call(handler, Unit(name, tick, int(part), "" if tick else message.id), arguments)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in sorted(names))
+
+
+def outgoing(
+    task: str,
+    arguments: Mapping[str, Any],
+    *,
+    codec: Codec,
+    group: str = "",
+    dedup: str = "",
+    delay_s: float = 0.0,
+    tick: str = "",
+    part: int = 0,
+) -> Outgoing:
+    """The message that asks for a task. `ConfigError` if the arguments cannot be written."""
+    try:
+        body = codec.dumps(arguments)
+    except Exception as error:
+        raise ConfigError(
+            f"the arguments of task {task!r} cannot be sent: {type(error).__name__}: {error}",
+            cure="Send what JSON can hold, or give the worker and the sender another codec.",
+        ) from error
+    attributes = {TASK: task}
+    if tick:
+        attributes |= {TICK: tick, PART: str(part)}
+    return Outgoing(body=body, attributes=attributes, group=group, dedup=dedup, delay_s=delay_s)

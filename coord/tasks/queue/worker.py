@@ -1,0 +1,211 @@
+"""The front door of the queue: a worker that runs tasks for messages.
+
+Owns what users call, and the order of starting and stopping. The machinery is `engine`.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from coord.clock import SYSTEM_CLOCK, Clock
+from coord.errors import ConfigError, UsageError
+from coord.runtime.coordinator import STOP_SIGNALS
+from coord.tasks.mark import spec_of
+from coord.tasks.memory import NoMemory
+from coord.tasks.opening import open_queue
+from coord.tasks.queue.admission import Admission, Fixed
+from coord.tasks.queue.engine import Engine, Listener, Settings
+from coord.tasks.queue.log import LogListener
+from coord.tasks.queue.payload import Handler
+from coord.tasks.queue.spi import Queue
+
+__all__ = ["Worker"]
+
+_LOOK_S = 0.1
+_EMPTY_LOOKS = 2
+
+
+class Worker:
+    """Runs `tasks` for the messages of the queue that `url` names, until it is stopped.
+
+    Guarantees: a message is deleted only after its handler came back; a handler is told (`job`)
+    before its message can be visible to another worker, as far as the queue keeps its promises and
+    the clocks run within 0.2 % of each other. What was received and not begun is given back when
+    the worker stops, at once.
+
+    Does not guarantee: that a message is run once. The queue delivers at least once; put effects
+    under `job.once` with a `ledger`.
+
+    `visibility_s`: how long a message is hidden at a time; what it takes others to notice that this
+    process died. `concurrency`: how many handlers at once. `timeout_s` of a task bounds its run.
+    `drain_s`: how long running handlers may go on after `stop()`; then they are told to stop.
+    `wait_s`: how long a request waits for messages; stopping takes up to that long to let go of the
+    queue, although what it holds is given back at once.
+
+    Threads: `stop` from anywhere, signal handlers included; the rest from one thread.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        tasks: Iterable[Any],
+        ledger: str | None = None,
+        visibility_s: float = 30.0,
+        concurrency: int | None = None,
+        wait_s: float = 5.0,
+        drain_s: float = 30.0,
+        settings: Settings | None = None,
+        admission: Admission | None = None,
+        listener: Listener | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.url = url
+        self._handlers = handlers_of(tasks)
+        self._settings = settings or Settings(visibility_s=visibility_s, wait_s=wait_s)
+        self._admission = admission or Fixed(concurrency or 10)
+        self._listener = listener
+        self._drain_s = drain_s
+        self._clock = clock
+        self._stop = threading.Event()
+        self._engine: Engine | None = None
+        self._queue: Queue | None = None
+        _checked(visibility_s=visibility_s, drain_s=drain_s, wait_s=wait_s)
+
+    def start(self) -> Self:
+        """Open the queue and begin to receive. If it raises, nothing is left behind.
+
+        `ConfigError`, `MissingExtra`, `StoreRefused` (no such queue, refused credentials),
+        `StoreUnavailable`.
+        """
+        if self._engine is not None:
+            raise UsageError(
+                "this worker was started before", cure="Make a new one for each start."
+            )
+        self._queue = open_queue(
+            self.url, clock=self._clock, timeout_s=self._settings.visibility_s / 10
+        )
+        self._engine = Engine(
+            self._queue,
+            self._handlers,
+            self._admission,
+            self._settings,
+            memory=NoMemory(),
+            clock=self._clock,
+            listener=self._listener or LogListener(self._queue.name),
+        )
+        self._engine.start()
+        return self
+
+    def stop(self) -> None:
+        """Ask for the end and return at once. Safe in signal handlers."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """Stop in order and wait for it. Idempotent.
+
+        First nothing more is received, and what has not begun is given back; then running handlers
+        get `drain_s` to end, their leases extended meanwhile; then they are told to stop, and have
+        a tenth of that to do so; only then the leases end and the queue is closed.
+        """
+        self._stop.set()
+        engine, self._engine = self._engine, None
+        queue, self._queue = self._queue, None
+        if engine is not None:
+            engine.stop()
+            if not engine.drain(self._drain_s):
+                engine.cancel()
+                engine.drain(max(1.0, self._drain_s / 10))
+            left = engine.close(self._settings.visibility_s / 5)
+            if left:
+                (self._listener or LogListener(self.url)).trouble(
+                    f"did not end in time: {', '.join(left)}"
+                )
+        if queue is not None:
+            queue.close()
+
+    def run(self, *, until_empty: bool = False) -> None:
+        """Run until `stop()`, SIGTERM or SIGINT; with `until_empty` until nothing is left to do.
+
+        Nothing left: no message is ready, in flight (with anybody) or delayed. Signal handlers are
+        installed on the main thread only, and put back.
+        """
+        with self._stop_signals():
+            try:
+                engine = self.start()._engine  # noqa: SLF001  our own
+                assert engine is not None  # noqa: S101  it has just been made
+                empty = 0
+                while not self._stop.wait(_LOOK_S if until_empty else None):
+                    empty = empty + 1 if self._is_empty(engine) else 0
+                    if empty >= _EMPTY_LOOKS:
+                        break
+            finally:
+                self.close()
+
+    def _is_empty(self, engine: Engine) -> bool:
+        assert self._queue is not None  # noqa: S101  it is open while we run
+        return engine.is_idle and not self._queue.depth().undone
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many messages were received, and what became of them."""
+        return self._engine.counts if self._engine is not None else {}
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _stop_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def handler(_number: int, _frame: FrameType | None) -> None:
+            self.stop()
+
+        before = {number: signal.signal(number, handler) for number in STOP_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, old in before.items():
+                signal.signal(number, signal.SIG_DFL if old is None else old)
+
+
+def handlers_of(tasks: Iterable[Any]) -> dict[str, Handler]:
+    """The tasks by name. `ConfigError` for what is no task, and for two of one name."""
+    found: dict[str, Handler] = {}
+    for function in tasks:
+        spec = spec_of(function)
+        if spec is None:
+            raise ConfigError(
+                f"{function!r} is not a task", cure="Mark it: @task, or @task('its-name')."
+            )
+        if spec.name in found:
+            raise ConfigError(
+                f"two tasks are named {spec.name!r}", cure="Give one of them another: @task('…')."
+            )
+        found[spec.name] = Handler.of(spec.name, function, timeout_s=spec.timeout_s, once=spec.once)
+    if not found:
+        raise ConfigError("a worker without tasks", cure="Give it at least one: tasks=[…].")
+    return found
+
+
+def _checked(**seconds: float) -> None:
+    for name, value in seconds.items():
+        if not 0 <= value < float("inf"):
+            raise ConfigError(
+                f"Worker: {name} is {value}", cure="It must be a number of 0 or more."
+            )
