@@ -78,7 +78,13 @@ class Skip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to do now, and when to ask again."""
+    """What to do now, and when to ask again.
+
+    In this order: write `record`, then `cursor`, then act on `stop` and `start`. A crash at any
+    point between repeats nothing and loses nothing. The cursor goes first because it never covers
+    what is to be started; a unit begun before the cursor is written could end up in a gap behind
+    it, where the next plan does not look.
+    """
 
     start: tuple[TickPart, ...]
     """To be run, or handed to the queue, now. At most one of each part, the oldest tick first."""
