@@ -5,6 +5,8 @@ Owns the syntax. Touches no file.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -25,10 +27,14 @@ class Target(NamedTuple):
     path: str
     group: str
     machine: str
+    more: Mapping[str, str] = MappingProxyType({})
 
 
-def parsed(url: str) -> Target:
-    """Read `sqlite:///relative.db`, `sqlite:////absolute.db`, `?group=` and `?machine=`."""
+def parsed(url: str, *, more: Collection[str] = ()) -> Target:
+    """Read `sqlite:///relative.db`, `sqlite:////absolute.db`, `?group=` and `?machine=`.
+
+    `more` names further options that the caller knows; they come back as they were written.
+    """
     parts = urlsplit(url)
     path = unquote(parts.path.removeprefix("/"))
     if parts.scheme != "sqlite" or parts.netloc or parts.fragment or not path:
@@ -40,9 +46,10 @@ def parsed(url: str) -> Target:
         )
     options = parse_qsl(parts.query, keep_blank_values=True)
     values = dict(options)
-    unknown = sorted(values.keys() - {"group", "machine"})
+    unknown = sorted(values.keys() - {"group", "machine", *more})
     if unknown or len(values) != len(options) or "\0" in path:
         named = f"{unknown[0]!r}" if unknown else "a repeated option"
         raise ConfigError(f"{url!r} has {named}, which SQLite stores do not know", cure=_SYNTAX)
     group = checked_name("group", values.get("group", "default"))
-    return Target(path, group, values.get("machine", ""))
+    given = {name: values[name] for name in more if name in values}
+    return Target(path, group, values.get("machine", ""), given)

@@ -192,8 +192,8 @@ class Job:
         """Call `call(*args)`, or return what it returned if that was done before under `key`.
 
         `key` counts for the whole ledger: begin it with a name of your own. If `call` is a
-        coroutine function this is to be awaited. Raises `InProgress` while another run is at it, and
-        `PayloadMismatch` if `args` differ from those of the first time. The result must fit JSON.
+        coroutine function this is to be awaited. Raises `InProgress` while another run is at it,
+        and `PayloadMismatch` if `args` differ from those of the first time. Results must fit JSON.
         The effect happens at least once and is recorded once: see `docs/ledger.md`.
         """
         return self._memory.once(self, key, call, args)
