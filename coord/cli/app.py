@@ -173,7 +173,7 @@ def _discard_output() -> None:
 def cli() -> None:
     """Leader election and housekeeping for fleets, on the store you already trust.
 
-    URL names a store and a group in it, such as sqlite:///fleet.db or memory://.
+    URL names a store and a group in it, such as sqlite:///fleet.db or etcd://host:2379/group.
     Commands that change something say what they changed. --json gives every command's answer,
     and every error, in a documented shape (docs/cli.md).
     """

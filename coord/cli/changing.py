@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -67,18 +67,16 @@ def change_role(
 ) -> Changed:
     """Write `change(record)`, on the latest record; nothing is written if it changes nothing.
 
-    Raises `StoreConflict` if others changed the record at each of twenty tries.
+    Raises `StoreConflict` if others changed the record at each of twenty tries. Doubt is told of
+    the write alone: where reading fails, nothing was asked for.
     """
-    with telling_doubt():
-        for _ in range(_TRIES):
-            before = record_of(found.store.view(found.group), role)
-            after = change(before)
-            if after == before:
-                return Changed(before, before)
-            try:
-                return Changed(before, found.store.put_role(found.group, after))
-            except StoreConflict:
-                continue
+    for _ in range(_TRIES):
+        before = record_of(found.store.view(found.group), role)
+        after = change(before)
+        if after == before:
+            return Changed(before, before)
+        with telling_doubt(), suppress(StoreConflict):
+            return Changed(before, found.store.put_role(found.group, after))
     raise StoreConflict(
         f"others changed role {role!r} at each of {_TRIES} tries",
         cure="Find out who does (`coord watch URL`), and ask again.",

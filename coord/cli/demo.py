@@ -19,6 +19,7 @@ from click.exceptions import Exit
 from rich.console import Console
 from rich.text import Text
 
+from coord.cli.options import Whole
 from coord.cli.output import console, error_console, print_json
 from coord.config import parse_duration_s
 from coord.errors import ConfigError
@@ -51,7 +52,7 @@ class Interrupted(BaseException):
 )
 @click.option(
     "--rounds",
-    type=click.IntRange(1, _ROUNDS_MAX),
+    type=Whole(1, _ROUNDS_MAX),
     default=1,
     show_default=True,
     help="How often each fault strikes in each mode.",

@@ -6,7 +6,7 @@ import rich_click as click
 
 from coord.cli.changing import record_of, telling_doubt
 from coord.cli.exits import ExitCode
-from coord.cli.options import duration_option, store_command
+from coord.cli.options import Whole, duration_option, store_command
 from coord.cli.output import print_json, say
 from coord.cli.reading import opened
 from coord.config import Role
@@ -25,8 +25,8 @@ DEPOSE = "coord.depose/1"
 @click.command()
 @store_command
 @click.argument("role")
-@click.argument("shard", type=click.IntRange(min=0))
-@click.option("--seat", type=click.IntRange(min=0), default=0, show_default=True)
+@click.argument("shard", type=Whole(min=0))
+@click.option("--seat", type=Whole(min=0), default=0, show_default=True)
 @duration_option("--bar", default="30s", text="How long that member may not take it back.")
 def depose(
     url: str, role: str, shard: int, *, seat: int, timeout_s: float, as_json: bool, bar_s: float

@@ -13,9 +13,15 @@ import rich_click as click
 from coord.config import parse_duration_s
 from coord.errors import ConfigError
 
-__all__ = ["duration_option", "store_command", "wait_option"]
+__all__ = ["Whole", "duration_option", "store_command", "wait_option"]
 
 _Function = Callable[..., Any]
+
+
+class Whole(click.IntRange):
+    """A whole number within bounds, named so where it is shown or refused."""
+
+    name = "integer"  # click's own name reads "'x' is not a valid integer range"
 
 
 def _seconds(value: str, *, zero: bool) -> float:

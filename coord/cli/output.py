@@ -43,7 +43,12 @@ _UNBROKEN = 4000
 
 
 def ready_streams() -> None:
-    """Let no character break the output: what the terminal cannot show is replaced."""
+    """Let no character break the output: what the terminal cannot show is replaced.
+
+    Nor shall a library write beside us on stderr, where an error is one JSON object: gRPC does, of
+    each handshake that fails, unless told otherwise before it is imported.
+    """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

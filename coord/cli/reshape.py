@@ -14,7 +14,7 @@ from dataclasses import replace
 import rich_click as click
 
 from coord.cli.changing import Changed, change_role, record_of, telling_doubt, wait_for
-from coord.cli.options import store_command, wait_option
+from coord.cli.options import Whole, store_command, wait_option
 from coord.cli.reading import opened
 from coord.cli.role_answer import RoleAnswer
 from coord.config import Role
@@ -30,8 +30,8 @@ __all__ = ["reshape"]
 @click.command()
 @store_command
 @click.argument("role")
-@click.option("--shards", type=click.IntRange(min=1), required=True, help="The new number.")
-@click.option("--seats", type=click.IntRange(min=1), help="The new number; as it is, if not given.")
+@click.option("--shards", type=Whole(min=1), required=True, help="The new number.")
+@click.option("--seats", type=Whole(min=1), help="The new number; as it is, if not given.")
 @wait_option("How long to wait until the new generation is open; 0s: not at all.")
 def reshape(
     url: str,

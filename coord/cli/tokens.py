@@ -12,7 +12,7 @@ from dataclasses import replace
 import rich_click as click
 
 from coord.cli.changing import change_role, record_of
-from coord.cli.options import store_command
+from coord.cli.options import Whole, store_command
 from coord.cli.output import print_json, say
 from coord.cli.reading import opened
 from coord.core.facts import holders
@@ -38,7 +38,7 @@ def tokens() -> None:
 @click.option(
     "--to",
     "above",
-    type=click.IntRange(min=1, max=_MOST),
+    type=Whole(min=1, max=_MOST),
     required=True,
     help="The largest token that any resource may have seen.",
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from coord.cli.exits import ExitCode
-from coord.cli.options import store_command
+from coord.cli.options import Whole, store_command
 from coord.cli.output import print_json, show
 from coord.cli.reading import opened, read
 from coord.cli.shapes import why_shape
@@ -30,7 +30,7 @@ _OWN_TO_A_SEAT = frozenset({Code.HELD, Code.LAST_HOLDER})
 @click.command()
 @store_command
 @click.argument("role")
-@click.argument("shard", type=click.IntRange(min=0), required=False)
+@click.argument("shard", type=Whole(min=0), required=False)
 @click.option("--check", is_flag=True, help="Exit with 1 unless each seat asked about is led.")
 def why(
     url: str, role: str, shard: int | None, *, timeout_s: float, as_json: bool, check: bool

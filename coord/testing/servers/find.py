@@ -7,7 +7,9 @@ environment variable, then PATH or the places of Debian's packages, then our cac
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -128,7 +130,10 @@ def _given(variable: str, value: str, right: object, wanted: str) -> str:
 
 
 def _cure(kind: str, variable: str) -> str:
+    python = shlex.quote(
+        sys.executable or "python"
+    )  # what `python` means is not known, if anything
     return (
-        f"Run `python -m coord.testing.servers install {kind}`,"
+        f"Run `{python} -m coord.testing.servers install {kind}`,"
         f" or install it yourself and set {variable} if it is not found."
     )

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,6 +155,22 @@ def test_what_is_wrong_is_named_soon(
         store.open_session(group_name(), record(), 10)
     assert told in raised.value.cure, str(raised.value)
     assert SYSTEM_CLOCK.now() - begun_s < SOON_S
+
+
+def test_a_refused_certificate_is_one_json_object_on_stderr(guarded: _Guarded) -> None:
+    """Left alone, gRPC writes a line of its own there for each handshake that fails."""
+    environment = {name: os.environ[name] for name in os.environ.keys() - {"GRPC_VERBOSITY"}}
+    outcome = subprocess.run(
+        [sys.executable, "-m", "coord", "status", guarded.servers.url("unused"), "--json"],
+        env={**environment, "ETCDCTL_CACERT": str(guarded.other_authority)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    told = json.loads(outcome.stderr)
+    assert (told["schema"], told["exit_code"], outcome.returncode) == ("coord.error/1", 4, 4)
+    assert "ETCDCTL_CACERT" in told["cure"]
 
 
 def test_tls_to_a_plain_port_is_named(alone: EtcdServers) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -114,7 +115,8 @@ def test_a_missing_server_is_named_with_its_cure_and_fails(tmp_path: Path) -> No
     outcome = _run("start", "dynamodb", COORD_DYNAMODB_LOCAL="", XDG_CACHE_HOME=str(tmp_path))
     assert (outcome.returncode, outcome.stdout) == (1, "")
     assert f"there is no DynamoDB Local in {tmp_path}" in outcome.stderr
-    assert "Run `python -m coord.testing.servers install dynamodb`" in outcome.stderr
+    cure = f"Run `{shlex.quote(sys.executable)} -m coord.testing.servers install dynamodb`"
+    assert cure in outcome.stderr
 
 
 def test_a_variable_that_names_no_server_is_refused_with_its_name() -> None:

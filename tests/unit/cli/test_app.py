@@ -168,6 +168,7 @@ def test_an_interrupt_ends_in_130_without_a_word() -> None:
         (["status", "memory://", "--timeout", "0s"], "0s is too short"),
         (["reshape", "memory://", "r"], "missing option '--shards'"),
         (["reshape", "memory://", "r", "--shards", "0"], "0 is not in the range"),
+        (["reshape", "memory://", "r", "--shards", "x"], "'x' is not a valid integer"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -9,7 +9,7 @@ import pytest
 from coord.cli.changing import change_role, telling_doubt
 from coord.core.facts import holders
 from coord.errors import Certainty, StoreConflict, StoreUnavailable
-from coord.model import ClaimKey, EndingKind, Note, RoleRecord, Shape
+from coord.model import ClaimKey, EndingKind, Note, RoleRecord, Shape, View
 from coord.spi import OpenedStore, Session, Tenure
 from tests.unit.cli.commands import Group, answer, run
 
@@ -219,6 +219,19 @@ def test_a_lost_answer_says_that_the_change_may_have_been_made() -> None:
     assert told.value.certainty is Certainty.UNKNOWN
     with pytest.raises(StoreUnavailable, match=r"no answer$"), telling_doubt():
         raise StoreUnavailable("no answer", certainty=Certainty.NOT_APPLIED)
+
+
+class _Silent:
+    """A store that answers nothing."""
+
+    def view(self, _group: str) -> View:
+        raise StoreUnavailable("no answer", cure="Look.")
+
+
+def test_where_reading_fails_no_doubt_is_told_for_nothing_was_asked() -> None:
+    found = OpenedStore(_Silent(), "g")  # type: ignore[arg-type]
+    with pytest.raises(StoreUnavailable, match=r"^no answer\. Look\.$"):
+        change_role(found, "reaper", _paused)
 
 
 def test_holders_of_any_generation_count(group: Group) -> None:

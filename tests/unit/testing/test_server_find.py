@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,7 +44,8 @@ def _program(path: Path) -> Path:
 
 @pytest.mark.parametrize("kind", find.KINDS)
 def test_what_is_missing_is_said_with_its_cure(kind: str, bare: Path) -> None:
-    assert f"Run `python -m coord.testing.servers install {kind}`" in missing(kind)
+    cure = f"Run `{shlex.quote(sys.executable)} -m coord.testing.servers install {kind}`"
+    assert cure in missing(kind)
     assert ("there is no `java`" in missing(kind)) == (kind != "etcd")
 
 
