@@ -105,7 +105,7 @@ class ZooKeeperServers(Servers):
 
     def in_step(self) -> int:
         """How many servers make up the quorum: the leader, and the followers that have caught up
-        with it. None where nobody leads, or two say they do; the only server leads always.
+        with it. 0 where nobody leads, or two say they do; the only server leads always. Any thread.
         """
         asked = [member.port for member in self.members if member.running and not member.paused]
         told = [four_letters(port, "mntr") for port in asked]
