@@ -32,8 +32,8 @@ __all__ = ["BATCH_SIZE", "EtcdSession", "Opened", "revoke"]
 
 T = TypeVar("T")
 
-# Ten transactions, some 40 ms of the server's time, for which all others have to wait.
-BATCH_SIZE = 10 * wire.KEYS_PER_REQUEST
+# Twelve transactions, some 40 ms of the server's time, for which all others have to wait.
+BATCH_SIZE = 12 * wire.KEYS_PER_REQUEST
 _ROUNDS = 3
 
 

@@ -24,9 +24,11 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
+from coord.core.quotas import Seat, fill, limit_of
 from coord.model import ClaimKey, LiveMember, RoleRecord, View
 
 __all__ = ["Plan", "candidates", "holdings", "plan", "rank", "spread", "unable"]
@@ -110,25 +112,6 @@ def plan(
     return found
 
 
-@dataclass(slots=True, eq=False)
-class _Seat:
-    """One candidate while the dealing goes on."""
-
-    session: str
-    name: str
-    zone: str
-    place: int
-    limit: int
-    held: list[ClaimKey] = field(default_factory=list)
-    quota: int = 0
-    lack: int = 0
-
-    @property
-    def holding(self) -> int:
-        """How much it was given so far."""
-        return self.quota - self.lack
-
-
 class _Dealer:
     """The working state of one `plan`."""
 
@@ -148,12 +131,12 @@ class _Dealer:
         shards = record.shape.shards
         self.several = record.shape.seats > 1
         self.seats = [
-            _Seat(m.session, m.record.name, m.record.zone, place, _limit(m, shards))
+            Seat(m.session, m.record.name, m.record.zone, place, limit_of(m, shards))
             for place, m in enumerate(members)
         ]
         self.weights = {m.session: m.record.weight for m in members}
         self.by_session = {seat.session: seat for seat in self.seats}
-        self.taken: dict[int, list[_Seat]] = {}
+        self.taken: dict[int, list[Seat]] = {}
         self.owner: dict[ClaimKey, str] = {}
         self.zone_lacks: dict[str, int] = dict.fromkeys((m.record.zone for m in members), 0)
 
@@ -165,9 +148,10 @@ class _Dealer:
         pool.extend(surplus)
         if self.several:
             self._order(pool)
+        kept = len(self.owner)
         left = self._deal_within_quotas(pool)
         left = self._return_surplus(left)
-        return self._result(self._deal_beyond_quotas(left))
+        return self._result(self._deal_beyond_quotas(left), kept)
 
     def _holder(self, key: ClaimKey) -> str | None:
         claim = self.view.claims.get(key)
@@ -195,8 +179,8 @@ class _Dealer:
         others = [seat for seat in self.seats if seat.name not in preferred]
         idle = [seat for seat in self.seats if self.weights[seat.session] <= 0]
         for group in (favoured, others):
-            left -= _fill(group, left, self.weights)
-        _fill(idle, left, dict.fromkeys(self.weights, 1.0))
+            left -= fill(group, left, self.weights)
+        fill(idle, left, dict.fromkeys(self.weights, 1.0))
 
     def _keep(self) -> list[ClaimKey]:
         """Let each candidate keep up to its quota, one seat a shard; return the surplus.
@@ -209,29 +193,40 @@ class _Dealer:
             seat.lack = seat.quota
             self.zone_lacks[seat.zone] += seat.quota
             kept = seat.held
+            if not self.several:
+                surplus.extend(self._keep_first(seat))
+                continue
             if zoned:
                 kept = sorted(kept, key=lambda key: (self._crowds(seat, key), key.seat, key.shard))
             for key in kept:
-                twin = self.several and seat in self.taken.get(key.shard, ())
-                if seat.lack > 0 and not twin:
+                if seat.lack > 0 and seat not in self.taken.get(key.shard, ()):
                     self._give(seat, key)
                 else:
                     surplus.append(key)
         return surplus
 
-    def _crowds(self, seat: _Seat, key: ClaimKey) -> bool:
+    def _keep_first(self, seat: Seat) -> list[ClaimKey]:
+        """Let a candidate keep up to its quota where shards have one seat; return the surplus."""
+        kept = seat.held[: seat.lack]
+        self.owner.update(dict.fromkeys(kept, seat.session))
+        seat.lack -= len(kept)
+        return seat.held[len(kept) :]
+
+    def _crowds(self, seat: Seat, key: ClaimKey) -> bool:
         """Whether a candidate of the same zone keeps another seat of the shard already."""
         return any(other.zone == seat.zone for other in self.taken.get(key.shard, ()))
 
-    def _give(self, seat: _Seat, key: ClaimKey) -> None:
+    def _give(self, seat: Seat, key: ClaimKey) -> None:
         seat.lack -= 1
         self.owner[key] = seat.session
         if self.several:  # a shard with one seat has neither twins nor zones
             self.zone_lacks[seat.zone] -= 1
             self.taken.setdefault(key.shard, []).append(seat)
 
-    def _deal_within_quotas(self, pool: Iterable[ClaimKey]) -> list[ClaimKey]:
+    def _deal_within_quotas(self, pool: list[ClaimKey]) -> list[ClaimKey]:
         """Deal each key to whoever lacks most and may take it; return those left over."""
+        if not self.several and not self.barred:
+            return self._deal_by_need(pool)
         heaps = self._heaps()
         left = []
         for key in pool:
@@ -241,6 +236,23 @@ class _Dealer:
             else:
                 left.append(key)
         return left
+
+    def _deal_by_need(self, pool: list[ClaimKey]) -> list[ClaimKey]:
+        """The same where everybody may take everything: a fifth of the time, for most roles."""
+        heap = [(-seat.lack, seat.place) for seat in self.seats if seat.lack > 0]
+        heapq.heapify(heap)
+        for dealt, key in enumerate(pool):
+            if not heap:
+                return pool[dealt:]
+            lack, place = heap[0]
+            seat = self.seats[place]
+            self.owner[key] = seat.session
+            seat.lack -= 1
+            if seat.lack:
+                heapq.heapreplace(heap, (lack + 1, place))
+            else:
+                heapq.heappop(heap)
+        return []
 
     def _return_surplus(self, pool: Iterable[ClaimKey]) -> list[ClaimKey]:
         """What nobody lacks stays with its holder, unless that sits on the shard already."""
@@ -256,6 +268,8 @@ class _Dealer:
     def _deal_beyond_quotas(self, pool: Iterable[ClaimKey]) -> int:
         """Deal what bars, seats or zones kept from those who lack; count what is left free."""
         excluded = {key for key, _ in self.barred}
+        if not self.seats:
+            return sum(key not in excluded for key in pool)
         room = [seat for seat in self.seats if seat.holding < seat.limit]
         unassigned = 0
         for key in pool:
@@ -292,7 +306,7 @@ class _Dealer:
             heapq.heapify(heap)
         return heaps
 
-    def _choose(self, heaps: dict[str, list[tuple[int, int]]], key: ClaimKey) -> _Seat | None:
+    def _choose(self, heaps: dict[str, list[tuple[int, int]]], key: ClaimKey) -> Seat | None:
         """Prefer a zone that the shard lacks, then need."""
         seated = self.taken.get(key.shard, ())
         if len(heaps) == 1:
@@ -307,8 +321,8 @@ class _Dealer:
         return None
 
     def _pop(
-        self, heap: list[tuple[int, int]], key: ClaimKey, seated: Iterable[_Seat]
-    ) -> _Seat | None:
+        self, heap: list[tuple[int, int]], key: ClaimKey, seated: Iterable[Seat]
+    ) -> Seat | None:
         """Find the first suitable candidate of one heap; all of them stay in it."""
         aside: list[tuple[int, int]] = []
         chosen = None
@@ -327,15 +341,16 @@ class _Dealer:
             heapq.heappush(heap, entry)
         return chosen
 
-    def _may_take(self, seat: _Seat, key: ClaimKey, seated: Iterable[_Seat]) -> bool:
+    def _may_take(self, seat: Seat, key: ClaimKey, seated: Iterable[Seat]) -> bool:
         if seat.holding >= seat.limit or any(other is seat for other in seated):
             return False
         return not self.barred or (key, seat.name) not in self.barred
 
-    def _result(self, unassigned: int) -> Plan:
+    def _result(self, unassigned: int, kept: int) -> Plan:
+        """The plan; the first `kept` of `owner` stay where they are."""
         moves: dict[str, list[tuple[ClaimKey, str]]] = {}
         fresh: dict[str, list[ClaimKey]] = {}
-        for key, session in self.owner.items():
+        for key, session in islice(self.owner.items(), kept, None):
             holder = self._holder(key)
             if holder is None:
                 fresh.setdefault(session, []).append(key)
@@ -347,41 +362,3 @@ class _Dealer:
             {session: tuple(keys) for session, keys in fresh.items()},
             unassigned,
         )
-
-
-def _limit(member: LiveMember, shards: int) -> int:
-    """How much a member may hold of a role: one seat a shard, and no more than it announces."""
-    announced = member.record.max_shards
-    return shards if announced is None else min(shards, announced)
-
-
-def _fill(group: list[_Seat], amount: int, weights: Mapping[str, float]) -> int:
-    """Share `amount` among a group by weight, within limits; return how much was placed.
-
-    What a full member cannot take is shared among the rest. Whole parts come first; the
-    remaining single claims go to members that hold more than their part already (so that nothing
-    moves for a rounding), then by remainder, then by order.
-    """
-    open_seats = [seat for seat in group if seat.limit > 0 and weights[seat.session] > 0]
-    placed = 0
-    while open_seats and placed < amount:
-        left = amount - placed
-        total = sum(weights[seat.session] for seat in open_seats)
-        full = [seat for seat in open_seats if left * weights[seat.session] / total >= seat.limit]
-        if full:
-            for seat in full:
-                seat.quota = seat.limit
-                placed += seat.limit
-            open_seats = [seat for seat in open_seats if seat.quota < seat.limit]
-            continue
-        parts = [(left * weights[seat.session] / total, seat) for seat in open_seats]
-        for part, seat in parts:
-            seat.quota = int(part)
-            placed += seat.quota
-        order = {id(seat): index for index, seat in enumerate(group)}
-        parts.sort(key=lambda p: (len(p[1].held) <= p[1].quota, p[1].quota - p[0], order[id(p[1])]))
-        for _, seat in parts[: amount - placed]:
-            seat.quota += 1
-            placed += 1
-        break
-    return placed

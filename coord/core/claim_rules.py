@@ -142,7 +142,7 @@ class ClaimRules:
             and record is not None
             and record.open
             and record.generation == tenancy.key.generation
-            and not self._leads_twin(tenancy.key, record.shape.seats)
+            and (record.shape.seats == 1 or not self._leads_twin(tenancy.key, record.shape.seats))
         )
         if lifted <= m.highest.get(tenancy.key, 0):
             m.report("token-regression", f"claim {tenancy.key} was given the old token {lifted}")

@@ -71,9 +71,9 @@ class Absence:
     times: int
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Free:
-    """A free claim, and since when our views have shown it so."""
+    """A free claim (None: never claimed), and since when our views have shown it so."""
 
     claim: Claim | None
     since_s: float
@@ -91,7 +91,9 @@ class Free:
     @property
     def claimable_s(self) -> float:
         """When poison has ended and its resource has had the time that the last holder asks."""
-        note = self.note
+        if self.claim is None:
+            return self.since_s
+        note = self.claim.note
         return self.since_s + max(note.poison_s, 0.0 if note.clean else note.lock_delay_s)
 
 

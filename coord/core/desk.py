@@ -100,22 +100,21 @@ class Desk:
             return
         before = self._free
         after: dict[ClaimKey, Free] = {}
+        poison_s: dict[ClaimKey, float] = {}
         claims = view.claims
+        untouched = Free(None, now)  # one for all keys that were never claimed: there may be many
         for key in record.claim_keys():
             claim = claims.get(key)
             if claim is not None and claim.session is not None:
                 continue
-            known = before.get(key)
-            if known is not None and known.claim == claim:
-                after[key] = known
-            else:
-                after[key] = Free(claim, now)
+            free = before.get(key)
+            if free is None or free.claim != claim:
+                free = untouched if claim is None else Free(claim, now)
+            after[key] = free
+            if claim is not None and claim.note.poison_s:
+                poison_s[key] = free.since_s + claim.note.poison_s
         self._free = after
-        self._poison_s = {
-            key: free.since_s + free.note.poison_s
-            for key, free in after.items()
-            if free.note.poison_s
-        }
+        self._poison_s = poison_s
 
     def _note_endings(self, view: View, now: float) -> None:
         """Since when each bar is known here. One that its own holder has just left is a new one."""

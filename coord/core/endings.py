@@ -10,6 +10,7 @@ does not; and a rule that all members apply to the same record gives the same an
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from coord.config import Role
 from coord.model import Claim, Ending, EndingKind, Note
@@ -36,6 +37,8 @@ def ended(
     Progress wipes earlier endings: whatever defeated the others, it works here.
     """
     before = () if progressed or kind is EndingKind.RETURNED else note.endings
+    if kind is None and not before:
+        return _plain(member, clean=clean, lock_delay_s=role.lock_delay_s)
     base = Note(member=member, clean=clean, lock_delay_s=role.lock_delay_s, endings=before)
     if kind is None:
         return base
@@ -59,13 +62,21 @@ def ended(
     )
 
 
+@lru_cache(maxsize=256)
+def _plain(member: str, *, clean: bool, lock_delay_s: float) -> Note:
+    """A note without endings: one object for thousands of claims, which stores encode once."""
+    return Note(member=member, clean=clean, lock_delay_s=lock_delay_s)
+
+
 def after_progress(note: Note, member: str) -> Note:
     """The note of a running tenure once `member` has made progress under it.
 
     Whatever defeated the others, it works here, so none of it can poison the claim any more, and
     counting begins anew. Bars of others stay while this tenure lasts: that it works here does not
-    show that it would work there again.
+    show that it would work there again. The very same note, if there is nothing to wipe.
     """
+    if not note.endings and not note.poison_s:
+        return note
     barred = tuple(
         replace(e, barren=False, count=0)
         for e in note.endings
@@ -105,7 +116,7 @@ def opening_note(claim: Claim | None, role: Role, member: str) -> Note:
     could write it; the first progress removes it. Roles without a progress timeout keep none:
     nobody would ever remove it.
     """
-    fresh = Note(member=member, clean=False, lock_delay_s=role.lock_delay_s)
+    fresh = _plain(member, clean=False, lock_delay_s=role.lock_delay_s)
     if claim is None:
         return fresh
     note = claim.note

@@ -45,28 +45,26 @@ class GroupRules:
         return self._m.keeper.renewing
 
     def act(self, now: float) -> None:
-        """Evict, read, audit and say who we are, as far as each is due."""
+        """Evict, say who we are, read and audit, as far as each is due."""
         m = self._m
         if not self._looks():
             return
         evict, read = m.peers.dead(now)
         for observed in evict:
             m.emit(c.Evict(observed))
+        session = m.keeper.session
+        if session is not None and self._outdated() and now >= m.retry_s:
+            m.updating = True  # before the view is read, which then shows it
+            m.emit(c.UpdateRecord(session, m.record()))
         wanted = (read or now >= m.reading.due_s) and now >= m.reading.retry_s
         if wanted and not m.reading.outstanding:
             m.reading.outstanding = True
             m.reading.due_s = _INF  # a wake from now on asks for another read
             m.emit(c.ReadView())
-        session = m.keeper.session
-        if session is None:
-            return
-        if self._audits(session) and now >= m.audit.due_s():
+        if session is not None and self._audits(session) and now >= m.audit.due_s():
             m.reading.beacons_outstanding = True
             m.audit.asked(now)
             m.emit(c.ReadBeacons())
-        if self._outdated() and now >= m.retry_s:
-            m.updating = True
-            m.emit(c.UpdateRecord(session, m.record()))
 
     def _outdated(self) -> bool:
         """Whether the store does not have our record as it is now, nor is being told."""

@@ -219,23 +219,21 @@ class Machine:
     # --- user code ---------------------------------------------------------------------------
 
     def _on_work_began(self, event: e.WorkBegan) -> bool:
-        self._work.began(event.number, event.now, event.max_s)
+        self._work.began((event.number,), event.now, event.max_s)
         self.wake_s = min(self.wake_s, self._work.wake_s(event.now))
         return False
 
     def _on_many_began(self, event: e.ManyBegan) -> bool:
-        for number in event.numbers:
-            self._work.began(number, event.now)
+        self._work.began(event.numbers, event.now)
         self.wake_s = min(self.wake_s, self._work.wake_s(event.now))
         return False
 
     def _on_many_rested(self, event: e.ManyRested) -> bool:
-        for number in event.numbers:
-            self._work.rested(number, event.now, cycled=event.cycled)
+        self._work.rested(event.numbers, event.now, cycled=event.cycled)
         return False
 
     def _on_work_rested(self, event: e.WorkRested) -> bool:
-        self._work.rested(event.number, event.now, cycled=event.cycled)
+        self._work.rested((event.number,), event.now, cycled=event.cycled)
         return False
 
     def _on_work_progressed(self, event: e.WorkProgressed) -> bool:

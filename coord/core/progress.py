@@ -11,7 +11,9 @@ the moment it was asked for. Every step of that thread counts, not only ticks: a
 a store call its answer comes first, asks for a tick soon, and would hide the pause from it.
 
 Cost: O(log tenures) an event, nothing an idle tick; tenures are never scanned. A heap keeps one
-entry a tenure, which is moved lazily: an entry that comes up early is put back where it belongs.
+entry a moment, which is moved lazily: a debt whose entry comes up early is put back where it
+belongs. Debts that are entered for the same moment one after another share its entry, since one
+loop that works for thousands of tenures makes them all fall due together.
 """
 
 from __future__ import annotations
@@ -69,48 +71,63 @@ class DebtBook:
     """The debts of one member, and the earliest of them."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Debt]] = []
+        self._heap: list[tuple[float, int, list[Debt]]] = []
         self._sequence = 0
+        self._open: list[Debt] = []
+        """The entry that was made last, while it is in the heap."""
+        self._open_s = _INF
+        """Its moment; infinite if it is not there any more."""
 
     def owe(self, debt: Debt, due_s: float) -> None:
         """Set or move the deadline of `debt`."""
         debt.due_s = due_s
         if due_s < debt.entry_s:  # else its entry comes up early and is put back by `late`
-            self._push(debt)
+            self._enter(debt)
 
     def settle(self, debt: Debt) -> None:
         """`debt` owes nothing any more; its entry dissolves when it comes up."""
         debt.due_s = _INF
 
-    def _push(self, debt: Debt) -> None:
-        self._sequence += 1
-        debt.entry_s = debt.due_s
-        heapq.heappush(self._heap, (debt.due_s, self._sequence, debt))
+    def _enter(self, debt: Debt) -> None:
+        due_s = debt.entry_s = debt.due_s
+        if due_s != self._open_s:
+            self._sequence += 1
+            self._open_s, self._open = due_s, []
+            heapq.heappush(self._heap, (due_s, self._sequence, self._open))
+        self._open.append(debt)
+
+    def _take_out(self) -> tuple[float, list[Debt]]:
+        entry_s, _, debts = heapq.heappop(self._heap)
+        if debts is self._open:
+            self._open_s = _INF
+        return entry_s, debts
 
     def late(self, attended_s: float) -> list[Debt]:
         """Take out the debts that are due at `attended_s`."""
         found = []
-        heap = self._heap
-        while heap and heap[0][0] <= attended_s:
-            entry_s, _, debt = heapq.heappop(heap)
-            if entry_s != debt.entry_s:
-                continue  # an earlier entry took its place
-            debt.entry_s = _INF
-            if debt.due_s <= attended_s:
-                debt.due_s = _INF
-                found.append(debt)
-            elif debt.due_s != _INF:
-                self._push(debt)
+        while self._heap and self._heap[0][0] <= attended_s:
+            entry_s, debts = self._take_out()
+            for debt in debts:
+                if entry_s != debt.entry_s:
+                    continue  # an earlier entry took its place
+                debt.entry_s = _INF
+                if debt.due_s <= attended_s:
+                    debt.due_s = _INF
+                    found.append(debt)
+                elif debt.due_s != _INF:
+                    self._enter(debt)
         return found
 
     def next_due_s(self) -> float:
         """The earliest deadline on the attended clock; may be early, never late."""
-        heap = self._heap
-        while heap:
-            entry_s, _, debt = heap[0]
-            if entry_s == debt.entry_s:
-                if debt.due_s != _INF:
-                    return entry_s
-                debt.entry_s = _INF
-            heapq.heappop(heap)
+        while self._heap:
+            entry_s, _, debts = self._heap[0]
+            while debts:
+                debt = debts[-1]
+                if entry_s == debt.entry_s:
+                    if debt.due_s != _INF:
+                        return entry_s
+                    debt.entry_s = _INF
+                debts.pop()
+            self._take_out()
         return _INF

@@ -13,6 +13,7 @@ refuses it. Shown by `tests/unit/core/test_progress_rules.py`.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable
 from dataclasses import replace
 
 from coord.core import commands as c
@@ -40,29 +41,33 @@ class WorkRules:
         self._bars: list[tuple[float, int]] = []
         """When the bars on a claim that we hold have run out, and its tenure; a heap."""
 
-    def began(self, number: int, now: float, max_s: float | None = None) -> None:
-        """Code left `wait()`, or declared one longer step."""
-        tenancy = self._m.tenures.numbered(number)
-        if tenancy is None or not tenancy.active:
-            return
-        debt = tenancy.debt
-        if debt.timeout_s != _INF and not self._owes_stop(tenancy):
-            allowed = debt.timeout_s if max_s is None else max_s
-            self._m.debts.owe(debt, self._m.attended.reading(now) + allowed)
+    def began(self, numbers: Iterable[int], now: float, max_s: float | None = None) -> None:
+        """Code of these tenures left `wait()`, or declared one longer step."""
+        m = self._m
+        attended_s = m.attended.reading(now)
+        for number in numbers:
+            tenancy = m.tenures.numbered(number)
+            if tenancy is None or not tenancy.active:
+                continue
+            debt = tenancy.debt
+            if debt.timeout_s != _INF and not self._owes_stop(tenancy):
+                m.debts.owe(debt, attended_s + (debt.timeout_s if max_s is None else max_s))
 
     @staticmethod
     def _owes_stop(tenancy: Tenancy) -> bool:
         """Code that was asked to stop owes that, and nothing else buys it more time."""
         return tenancy.phase is TenurePhase.STOPPING and tenancy.debt.due_s != _INF
 
-    def rested(self, number: int, now: float, *, cycled: bool) -> None:
+    def rested(self, numbers: Iterable[int], now: float, *, cycled: bool) -> None:
         """Code entered `wait()`. Coming back to it after working shows that it is not wedged."""
-        tenancy = self._m.tenures.numbered(number)
-        if tenancy is None or tenancy.phase is not TenurePhase.LEADING:
-            return
-        self._m.debts.settle(tenancy.debt)
-        if cycled:
-            self._made_progress(tenancy, now)
+        m = self._m
+        for number in numbers:
+            tenancy = m.tenures.numbered(number)
+            if tenancy is None or tenancy.phase is not TenurePhase.LEADING:
+                continue
+            m.debts.settle(tenancy.debt)
+            if cycled:
+                self._made_progress(tenancy, now)
 
     def progressed(self, event: e.WorkProgressed) -> None:
         """Code got something done."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 from coord.config import Role
@@ -38,10 +38,11 @@ class Relay(Binding):
         self.terms: dict[int, AsyncTerm] = {}
         self.closed = False
 
-    def begin(self, term: Term) -> None:
-        """Carry it over; without a loop to carry it to, the term ends."""
-        if not self._call(self._begun, term):
-            term.end(None)
+    def begin_all(self, terms: Sequence[Term]) -> None:
+        """Carry them over, together; without a loop to carry them to, they end."""
+        if not self._call(self._begun, *terms):
+            for term in terms:
+                term.end(None)
 
     def asked_to_stop(self, term: Term) -> None:
         """Carry it over."""
@@ -62,14 +63,15 @@ class Relay(Binding):
             return False
         return True
 
-    def _begun(self, term: Term) -> None:
-        if self.closed:
-            term.end(None)
-            return
-        self.terms[term.number] = wrapped = AsyncTerm(term)
-        self.on_begun(wrapped)
-        if term.asked:
-            self._asked(term)
+    def _begun(self, *terms: Term) -> None:
+        for term in terms:
+            if self.closed:
+                term.end(None)
+                continue
+            self.terms[term.number] = wrapped = AsyncTerm(term)
+            self.on_begun(wrapped)
+            if term.asked:
+                self._asked(term)
 
     def _asked(self, term: Term) -> None:
         wrapped = self.terms.get(term.number)

@@ -1,7 +1,7 @@
 """How terms reach user code: a loop over terms, a thread each, or a set that changes.
 
 Owns the hand-over between the control thread and the threads of user code. Knows no rule of who
-leads and no deadline. `begin`, `asked_to_stop` and `over` are called on the control thread and
+leads and no deadline. `begin_all`, `asked_to_stop` and `over` are called on the control thread and
 never block. In a forked child nothing here touches a lock: it may be held there for ever.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from coord.config import Role
@@ -46,6 +46,11 @@ class Binding:
     def __init__(self, engine: Engine, role: Role) -> None:
         self.engine = engine
         self.role = role
+
+    def begin_all(self, terms: Sequence[Term]) -> None:
+        """These terms are ours: have the work of each begin. At least one."""
+        for term in terms:
+            self.begin(term)
 
     def begin(self, term: Term) -> None:
         """A term is ours: have its work begin."""
@@ -226,14 +231,15 @@ class Held(Binding):
         self._gathering = False
         self._over = False
 
-    def begin(self, term: Term) -> None:
-        """Add it to the next set."""
+    def begin_all(self, terms: Sequence[Term]) -> None:
+        """Add them to the next set."""
         with self._changed:
             if not self._over:
-                self._terms[term.number] = term
+                self._terms.update((term.number, term) for term in terms)
                 self._mark()
                 return
-        term.end(None)
+        for term in terms:
+            term.end(None)
 
     def asked_to_stop(self, term: Term) -> None:
         """Leave it out of the next set; it ends when the loop comes for that set."""

@@ -7,7 +7,8 @@ dictionary operations are all that other threads do here, so there is no lock.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import groupby
 
 from coord.clock import Clock
 from coord.core.commands import StartTerm
@@ -52,18 +53,23 @@ class Crew:
         del self._bindings[binding.role.name]
         return True
 
-    def begin(self, owner: TermOwner, given: StartTerm) -> None:
-        """Have the work of a new term begin; without anybody to do it, it ends at once."""
-        term = Term(owner, given)
-        self._terms[term.number] = term
+    def begin(self, owner: TermOwner, given: Iterable[StartTerm]) -> None:
+        """Have the work of new terms begin; without anybody to do it, they end at once."""
+        for role, starts in groupby(given, lambda start: start.key.role):
+            terms = [self._new(owner, start) for start in starts]
+            binding = self._bindings.get(role)
+            if binding is not None:
+                binding.begin_all(terms)
+                continue
+            for term in terms:
+                term.end(None)
+
+    def _new(self, owner: TermOwner, start: StartTerm) -> Term:
+        term = self._terms[start.number] = Term(owner, start)
         self._hooks.term_began(
-            term.key, term.token, given.lease.trusted_until_s, asked_s=given.asked_s
+            term.key, term.token, start.lease.trusted_until_s, asked_s=start.asked_s
         )
-        binding = self._bindings.get(term.key.role)
-        if binding is None:
-            term.end(None)
-        else:
-            binding.begin(term)
+        return term
 
     def stop(self, number: int, why: str, *, now_over: bool) -> None:
         """Ask for the end of a term; `now_over` says that its claim is gone already."""

@@ -17,8 +17,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from queue import Empty, SimpleQueue
+from typing import cast
 
 from coord.clock import Clock
 from coord.core import commands as c
@@ -263,8 +265,7 @@ class Engine:
             self._announce()
         for term in ended:
             self.crew.over(term)
-        for item in local:
-            self._deliver(item)
+        self._deliver_all(local)
         self.crew.overruns.judge(now)
         if command is not None:
             self._perform(command)
@@ -318,10 +319,17 @@ class Engine:
         for heard in tuple(self._listeners):
             heard()
 
+    def _deliver_all(self, commands: Iterable[c.Command]) -> None:
+        """In order; terms that begin one after another are given together, be they thousands."""
+        for kind, alike in groupby(commands, type):
+            if kind is c.StartTerm:
+                self.crew.begin(self, cast("Iterator[c.StartTerm]", alike))
+            else:
+                for command in alike:
+                    self._deliver(command)
+
     def _deliver(self, command: c.Command) -> None:
-        if isinstance(command, c.StartTerm):
-            self.crew.begin(self, command)
-        elif isinstance(command, c.StopTerm):
+        if isinstance(command, c.StopTerm):
             self.crew.stop(command.number, command.why, now_over=command.now_over)
         elif isinstance(command, c.Report):
             self.hooks.report(command.kind, command.detail)

@@ -11,7 +11,6 @@ happen under an old leadership has to be refused by the resource, which is what 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self
@@ -27,6 +26,8 @@ from coord.runtime.hooks import Hooks
 __all__ = ["Step", "Term", "TermOwner"]
 
 _OVER = Lease("over")
+_HANGING = threading.Lock()
+"""Two that begin to wait for one term at the same moment wait on one bell."""
 _INF = float("inf")
 
 
@@ -73,9 +74,9 @@ class Term:
     __slots__ = (
         "_asked",
         "_bell",
+        "_clock",
         "_cycled",
         "_lease",
-        "_now",
         "_owner",
         "_resting",
         "key",
@@ -100,12 +101,9 @@ class Term:
         self.told_over = False
         self._owner = owner
         self._lease = given.lease
-        self._now: Callable[[], float] = owner.clock.now
+        self._clock = owner.clock
         self._asked = False
-        # A lock that is held until the end is asked for: an event at a hundredth of the cost, for
-        # members that are given thousands of terms at once.
-        self._bell = threading.Lock()
-        self._bell.acquire()
+        self._bell: threading.Lock | None = None
         self._cycled = False
         self._resting = False
 
@@ -139,14 +137,14 @@ class Term:
     @property
     def stopping(self) -> bool:
         """Whether the work has been asked to stop, or should stop because proof is missing."""
-        return self._asked or self._now() >= self._lease.stop_at_s
+        return self._asked or self._clock.now() >= self._lease.stop_at_s
 
     def check(self) -> None:
         """Raise `LeadershipLost` if the deadline has passed or the term is over.
 
         Costs about two clock reads. See the class for what it does not guarantee.
         """
-        if self._now() >= self._lease.trusted_until_s:
+        if self._clock.now() >= self._lease.trusted_until_s:
             raise self.loss()
 
     def loss(self) -> Exception:
@@ -170,28 +168,45 @@ class Term:
         coming back here after having worked counts as not being wedged.
         """
         self.rest()
-        end = self._now() + timeout_s
+        end = self._clock.now() + timeout_s
         goes_on = self._sleep_until(end)
         self.work()
         return goes_on
 
     def _sleep_until(self, end_s: float) -> bool:
+        bell = self._hang_bell()
         while True:
-            now = self._now()
+            now = self._clock.now()
             stop_at = self._lease.stop_at_s
             if self._asked or now >= stop_at:
                 return False
             if now >= end_s:
                 return True
-            if self._bell.acquire(timeout=min(end_s - now, stop_at - now, threading.TIMEOUT_MAX)):
+            if bell.acquire(timeout=min(end_s - now, stop_at - now, threading.TIMEOUT_MAX)):
                 with suppress(RuntimeError):  # it was rung again in between
-                    self._bell.release()
+                    bell.release()
+
+    def _hang_bell(self) -> threading.Lock:
+        """What to wait on: a lock that is held until the end is asked for.
+
+        An event at a hundredth of the cost, and made only for whoever waits: the thousands of
+        terms that one loop serves wait on none of their own. It is there before `_asked` is looked
+        at, and `_ring` sets that before it looks here: one of them sees the other.
+        """
+        if self._bell is None:
+            with _HANGING:
+                if self._bell is None:
+                    bell = threading.Lock()
+                    bell.acquire()
+                    self._bell = bell
+        return self._bell
 
     def _ring(self) -> None:
         """End the waiting of whoever waits, now or later. Any thread, any number of times."""
         self._asked = True
-        with suppress(RuntimeError):  # it was rung before
-            self._bell.release()
+        if self._bell is not None:
+            with suppress(RuntimeError):  # it was rung before
+                self._bell.release()
 
     def rest(self) -> None:
         """User code rests from now on (`wait` says this for you)."""
@@ -270,12 +285,12 @@ class Term:
     @property
     def lost(self) -> bool:
         """Whether `check` would raise, or the end was asked for."""
-        return self._asked or self._now() >= self._lease.trusted_until_s
+        return self._asked or self._clock.now() >= self._lease.trusted_until_s
 
     @property
     def in_doubt(self) -> bool:
         """Whether the claim is gone, or its session was not proven in time."""
-        return self._now() >= self._lease.stop_at_s
+        return self._clock.now() >= self._lease.stop_at_s
 
     @property
     def is_resting(self) -> bool:
@@ -285,7 +300,7 @@ class Term:
     @property
     def until_stop_s(self) -> float:
         """How long until `wait` must return False if nothing renews."""
-        return max(0.0, self._lease.stop_at_s - self._now())
+        return max(0.0, self._lease.stop_at_s - self._clock.now())
 
     def report_failure(self, text: str, error: BaseException) -> None:
         """User code of this term raised."""

@@ -114,7 +114,7 @@ class RungAgain:
     """A bell that is rung once more in the moment between hearing it and passing it on."""
 
     def __init__(self, term: Term) -> None:
-        self._term, self._bell = term, term._bell
+        self._term, self._bell = term, term._hang_bell()
 
     def acquire(self, timeout: float) -> bool:
         heard = self._bell.acquire(timeout=timeout)
