@@ -161,7 +161,13 @@ def judged(failure: Exception, place: Place, *, doubtful: bool) -> Verdict:
     if "ReadTimeoutError" in names:
         return _unavailable(f"{place.where} did not answer in time", again=True, link=True)
     if names & {"ConnectionClosedError", "HTTPClientError", "ResponseStreamingError"}:
-        return _unavailable(f"{place.where} broke the connection", again=True, link=True)
+        return _unavailable(
+            f"{place.where} broke the connection",
+            again=True,
+            link=True,
+            cure="Check that it is DynamoDB, and whether its port wants https://; a member tries "
+            "again by itself.",
+        )
     if names & {"ResponseParserError", "UnicodeDecodeError", "JSONDecodeError"}:
         return stranger(place)
     error = InternalError(f"{type(failure).__name__} from botocore: {_short(failure)}")

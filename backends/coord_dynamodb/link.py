@@ -109,12 +109,13 @@ class Maker:
             core = botocore.session.get_session()
             resolver = Resolver(core.get_component("credential_provider"))
             core.register_component("credential_provider", resolver)
-            self._session = boto3.session.Session(botocore_session=core, region_name=target.region)
+            region = target.region or os.environ.get("AWS_REGION")  # boto3 does not know that one
+            self._session = boto3.session.Session(botocore_session=core, region_name=region)
             found = self._session.get_credentials()
         except BotoCoreError as error:
             raise ConfigError(
                 f"boto3 cannot be set up: {type(error).__name__}: {error}",
-                cure="Correct what AWS_PROFILE and the files in ~/.aws say.",
+                cure="Correct the AWS_ variables of this process, or the files in ~/.aws.",
             ) from None
         self.region: str | None = self._session.region_name
         if not self.region:

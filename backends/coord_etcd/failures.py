@@ -225,7 +225,7 @@ def is_full(error: grpc.RpcError) -> bool:
 
 def late(endpoint: str, timeout_s: float, *, heard: bool = True) -> Trouble:
     """There was no answer in time: what was asked may have landed, or may yet."""
-    cause = f"etcd at {endpoint} did not answer within {timeout_s:g} s"
+    cause = f"etcd at {endpoint} did not answer within {timeout_s:.3g} s"
     cure = "`coord doctor` shows its health and round trips." if heard else _MAYBE_TLS
     found = _doubtful(Next.ELSEWHERE, cause, cure, StoreUnavailable)
     return found._replace(timed_out=True, broken=True)

@@ -143,6 +143,13 @@ def test_https_to_a_port_without_tls_says_so(desk: Desk) -> None:
     assert "https" in error.cure
 
 
+def test_a_port_that_closes_plain_connections_is_asked_about_tls(desk: Desk) -> None:
+    """As ports do that speak TLS alone."""
+    with _listening(lambda connection: connection.close()) as port:
+        error = _opening(desk, desk.store(f"http://127.0.0.1:{port}", timeout_s=1.0))
+    assert "https://" in error.cure
+
+
 # ----------------------------------------------------------------------------------- the table
 
 
@@ -275,6 +282,19 @@ def test_region_and_credentials_may_come_from_files(
     with closing(DynamoDBStore(Target("leases"), timeout_s=1.0)) as store:
         assert store._maker.region == "eu-west-3"
         assert store._link.endpoint == "https://dynamodb.eu-west-3.amazonaws.com"
+
+
+def test_the_region_comes_from_the_url_then_the_variables_that_aws_and_boto3_name(
+    bare: pytest.MonkeyPatch,
+) -> None:
+    bare.setenv("AWS_ACCESS_KEY_ID", "a")
+    bare.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    for variable, region in (("AWS_DEFAULT_REGION", "eu-west-1"), ("AWS_REGION", "eu-west-2")):
+        bare.setenv(variable, region)
+        with closing(DynamoDBStore(Target("leases"), timeout_s=1.0)) as store:
+            assert store._maker.region == region
+    with closing(DynamoDBStore(Target("leases", region="eu-west-3"), timeout_s=1.0)) as store:
+        assert store._maker.region == "eu-west-3"
 
 
 # ---------------------------------------------------------------------------- refused by the server
