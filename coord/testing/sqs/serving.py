@@ -83,6 +83,8 @@ class Serving:
             self._server.close()
             for connection in list(self._connections):
                 connection.cut()
+            while self._connections:  # until their sockets are closed
+                await asyncio.sleep(0)
             await self._server.wait_closed()
 
     def perform(self, verb: str, values: Mapping[str, object]) -> dict[str, object]:
