@@ -42,6 +42,9 @@ __all__ = [
     "result_text",
 ]
 
+_LEAST_WAIT_S = 0.001
+"""Or whoever waits as told may be a rounding error too early, for ever."""
+
 
 class State(Enum):
     """How far the work of a key has come."""
@@ -203,7 +206,7 @@ def decide(
     if mine and asked.token > record.token:
         return again
     left_s = record.lease_s * (1 + drift) - unmoved_s
-    return again if left_s <= 0 else Busy(record, left_s)
+    return again if left_s <= 0 else Busy(record, max(left_s, _LEAST_WAIT_S))
 
 
 def begun(asked: Asked, attempt: int, *, run: str, at: str, by: str) -> Record:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from coord.testing.checks import run_all
 from coord.testing.conformance import (
     ambiguity,
     exclusion,
@@ -62,16 +63,4 @@ def check_store(harness: Harness, *, checks: Sequence[Check] = CHECKS) -> list[C
 
     Raises ExceptionGroup of all failures, each with a note that names its check.
     """
-    left_out = [check for check in checks if check.missing(harness)]
-    failures: list[Exception] = []
-    for check in checks:
-        if check in left_out:
-            continue
-        try:
-            check.run(harness)
-        except Exception as error:  # noqa: BLE001  collected, and raised together below
-            error.add_note(f"check: {check.name}")
-            failures.append(error)
-    if failures:
-        raise ExceptionGroup(f"{len(failures)} of {len(checks)} checks failed", failures)
-    return left_out
+    return run_all(harness, checks)

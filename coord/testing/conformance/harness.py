@@ -1,28 +1,25 @@
 """What the suite must be told about a store, and what a check is.
 
-Owns `Harness`, `Gate` and `Check`. Knows the contract (`coord.spi`) and no store; imports no test
-framework, so that any can run the checks.
+Owns `Harness` and `Gate`; what a check is stands in `coord.testing.checks`. Knows the contract
+(`coord.spi`) and no store.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from coord.clock import Clock
-from coord.errors import UsageError
 from coord.spi import Session, Store
+from coord.testing import checks
+from coord.testing.checks import MissingHook
 from coord.testing.faults import Fate, FaultPlan, FaultyStore
 
 if TYPE_CHECKING:
     from coord.testing.conformance.kit import Kit
 
 __all__ = ["Check", "Checks", "Gate", "Harness", "MissingHook", "gate_over"]
-
-
-class MissingHook(UsageError):
-    """A check needs a hook that the harness does not have; nothing was proven."""
 
 
 class Gate(Protocol):
@@ -93,54 +90,21 @@ class Harness:
         return sorted(name for name in hooks if getattr(self, name) is None)
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One promise, provable. `name` is the claim, `promise` says where it comes from."""
-
-    name: str
-    promise: str
-    needs: frozenset[str]
-    body: Callable[[Kit], None]
-
-    def missing(self, harness: Harness) -> str:
-        """Why this check cannot run here, or "" if it can: for a test runner's skip."""
-        hooks = harness.lacks(self.needs)
-        return f"the harness has no hook {', '.join(hooks)}" if hooks else ""
-
-    def run(self, harness: Harness) -> None:
-        """Prove it on a fresh group: AssertionError if the store breaks the promise.
-
-        Raises MissingHook where `missing` says why, and the store's own errors where the contract
-        does not expect them.
-        """
-        from coord.testing.conformance.kit import Kit  # noqa: PLC0415  the kit needs this module
-
-        if not __debug__:
-            raise UsageError("python -O removes assertions", cure="Run the suite without -O.")
-        if reason := self.missing(harness):
-            raise MissingHook(f"{self.name}: {reason}", cure="Provide it, or leave the check out.")
-        with Kit(harness) as kit:
-            self.body(kit)
+Check: TypeAlias = "checks.Check[Harness, Kit]"
+"""One promise of `coord.spi`, provable on a fresh group."""
 
 
-class Checks:
-    """The checks of one module, in the order in which they are written."""
+class Checks(checks.Checks[Harness, "Kit"]):
+    """The checks of one module."""
 
     def __init__(self) -> None:
-        self._found: list[Check] = []
+        super().__init__(_setting)
 
-    def __iter__(self) -> Iterator[Check]:
-        return iter(self._found)
 
-    def add(self, *needs: str) -> Callable[[Callable[[Kit], None]], Callable[[Kit], None]]:
-        """Make a function a check: its name is the claim, its docstring the promise."""
+def _setting(harness: Harness) -> Kit:
+    from coord.testing.conformance.kit import Kit  # noqa: PLC0415  the kit needs this module
 
-        def register(body: Callable[[Kit], None]) -> Callable[[Kit], None]:
-            promise = " ".join((body.__doc__ or "").split())
-            self._found.append(Check(body.__name__, promise, frozenset(needs), body))
-            return body
-
-        return register
+    return Kit(harness)
 
 
 class _PlannedGate:

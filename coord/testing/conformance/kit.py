@@ -17,7 +17,7 @@ from coord.model import Claim, ClaimKey, LiveMember, MemberRecord, Note, RoleRec
 from coord.spi import Claimed, ClaimRequest, Expiry, Held, Observed, Session, Store, Tenure
 from coord.testing.conformance.harness import Gate, Harness
 
-__all__ = ["Kit", "chunks", "expect", "fresh_record", "shown"]
+__all__ = ["Kit", "chunks", "expect", "fresh_record", "race", "shown"]
 
 T = TypeVar("T")
 E = TypeVar("E", bound=CoordError)
@@ -221,31 +221,36 @@ class Kit:
 
     def race(self, *actions: Callable[[], T]) -> list[T | CoordError]:
         """Run all at once, a thread each; their results, or the errors of coord they raised."""
-        results: dict[int, T | CoordError] = {}
-        broken: list[BaseException] = []
-        start = threading.Barrier(len(actions))
+        return race(*actions)
 
-        def run(index: int, action: Callable[[], T]) -> None:
-            start.wait(RACE_TIMEOUT_S)
-            try:
-                results[index] = action()
-            except CoordError as error:
-                results[index] = error
-            except BaseException as error:  # noqa: BLE001  raised again in the caller's thread
-                broken.append(error)
 
-        threads = [
-            threading.Thread(target=run, args=(index, action), daemon=True)
-            for index, action in enumerate(actions)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(RACE_TIMEOUT_S)
-            assert not thread.is_alive(), f"a racing call took more than {RACE_TIMEOUT_S:g} s"
-        if broken:
-            raise broken[0]
-        return [results[index] for index in range(len(actions))]
+def race(*actions: Callable[[], T]) -> list[T | CoordError]:
+    """Run all at once, a thread each; their results, or the errors of coord they raised."""
+    results: dict[int, T | CoordError] = {}
+    broken: list[BaseException] = []
+    start = threading.Barrier(len(actions))
+
+    def run(index: int, action: Callable[[], T]) -> None:
+        start.wait(RACE_TIMEOUT_S)
+        try:
+            results[index] = action()
+        except CoordError as error:
+            results[index] = error
+        except BaseException as error:  # noqa: BLE001  raised again in the caller's thread
+            broken.append(error)
+
+    threads = [
+        threading.Thread(target=run, args=(index, action), daemon=True)
+        for index, action in enumerate(actions)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(RACE_TIMEOUT_S)
+        assert not thread.is_alive(), f"a racing call took more than {RACE_TIMEOUT_S:g} s"
+    if broken:
+        raise broken[0]
+    return [results[index] for index in range(len(actions))]
 
 
 def fresh_record(name: str) -> MemberRecord:
