@@ -25,10 +25,13 @@ from coord.model import EndingKind, checked_name
 from coord.runtime.aio_bindings import AsyncHeld, AsyncHeldTerms, AsyncLoop, AsyncServing
 from coord.runtime.aio_term import AsyncTerm, wait_until
 from coord.runtime.aio_threads import heard, in_thread
-from coord.runtime.coordinator import STOP_SIGNALS, Coordinator
+from coord.runtime.bindings import Serving
+from coord.runtime.coordinator import Coordinator
+from coord.runtime.marked import mark_of
 from coord.runtime.observing import Follower
 from coord.runtime.roles import as_role, single_role
 from coord.runtime.status import Leadership, Status
+from coord.runtime.stop_signals import STOP_SIGNALS
 
 __all__ = ["AsyncCoordinator"]
 
@@ -120,7 +123,16 @@ class AsyncCoordinator:
         return self._inner.status()
 
     def serve(self, role: str | Role, work: Callable[[AsyncTerm], Awaitable[object]]) -> None:
-        """Run `work(term)` as a task a term. Otherwise as `Coordinator.serve`."""
+        """Run `work(term)` as a task a term. Otherwise as `Coordinator.serve`.
+
+        A function marked with `coord.tasks.task` gets a `Job` for each tick; a coroutine function
+        runs on this loop, a plain one on threads. Opening their ledger blocks the loop shortly.
+        """
+        if mark_of(work) is not None:
+            loop = asyncio.get_running_loop()
+            found, run = self._inner.marked(as_role(role), work, loop)
+            self._inner.bind(Serving(self._inner.engine(), found, run))
+            return
         if not inspect.iscoroutinefunction(work) and not inspect.iscoroutinefunction(
             getattr(work, "__call__", None)  # noqa: B004 (its own __call__ may be a coroutine)
         ):

@@ -11,15 +11,14 @@ on purpose. Leadership is not handed over while the store is unreachable.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import secrets
-import signal
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Literal, Self
 
 from coord.clock import SYSTEM_CLOCK, Clock
@@ -35,17 +34,18 @@ from coord.runtime.engine import Engine
 from coord.runtime.fork import watch_forks_of
 from coord.runtime.hooks import Hooks
 from coord.runtime.listening import default_hooks
+from coord.runtime.marked import Companion, mark_of
 from coord.runtime.observing import follow
 from coord.runtime.roles import as_role, single_role
 from coord.runtime.status import Leadership, Status, status_of
+from coord.runtime.stop_signals import stopped_by_signals
 from coord.runtime.term import Term
 from coord.spi import Store, Watch
 from coord.telemetry.events import EventLog
 
-__all__ = ["STOP_SIGNALS", "Coordinator"]
+__all__ = ["Coordinator"]
 
 _OVERRUN_EXIT_CODE = 70
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Coordinator:
@@ -59,6 +59,7 @@ class Coordinator:
     group waits for a silent member; `timing` sets the whole budget instead. `on_overrun` says what
     to do about work that still runs after its claim is gone: "abandon" leaves it to run (it cannot
     be claimed again here until it has ended), "exit" ends the process at once, with code 70.
+    `ledger` is the URL of where tasks write down what they have done: the store, if none is given.
     `hooks` are told what happens, in the place of the log.
 
     Threads: all methods may be called from any thread; `stop()` also from a signal handler.
@@ -77,10 +78,12 @@ class Coordinator:
         on_overrun: Literal["abandon", "exit"] = "abandon",
         start_timeout_s: float | None = None,
         stop_timeout_s: float = 30.0,
+        ledger: str | None = None,
         hooks: Hooks | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.url = url
+        self.ledger = url if ledger is None else ledger
         self.timing = timing if timing is not None else Timing.of(ttl_s)
         self.name = checked_name("member", member if member is not None else _default_name())
         if zone:
@@ -117,6 +120,7 @@ class Coordinator:
         self._watch: Watch | None = None
         self._group = ""
         self._stopping = False
+        self._companion: Companion | None = None
         self.events = EventLog(None, member=self.name)
         """What the lab measures from; writes nothing unless `COORD_EVENTS` is set."""
 
@@ -213,13 +217,14 @@ class Coordinator:
                 engine.abandon(f"the control thread did not end within {3 * self.timing.ttl_s:g} s")
         watch, self._watch = self._watch, None
         store, self._store = self._store, None
-        for part in (watch, store):
+        companion, self._companion = self._companion, None
+        for part in (companion, watch, store):
             self._close_part(part)
         if store is not None and engine is not None:
             engine.hooks.member("stop")
             engine.hooks.close()
 
-    def _close_part(self, part: Watch | Store | None) -> None:
+    def _close_part(self, part: Companion | Watch | Store | None) -> None:
         """Close it; a store that cannot even close must not keep the rest from being closed."""
         try:
             if part is not None:
@@ -246,27 +251,11 @@ class Coordinator:
         made the member unable to go on, such as `DuplicateMember`.
         """
         engine = self.engine()
-        with self._stop_signals():
+        with stopped_by_signals(self.stop):
             engine.wait_for(lambda: engine.stopping, None)
             self.close()
         if engine.error is not None:
             raise engine.error
-
-    @contextmanager
-    def _stop_signals(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def handler(_number: int, _frame: FrameType | None) -> None:
-            self.stop()
-
-        before = {number: signal.signal(number, handler) for number in STOP_SIGNALS}
-        try:
-            yield
-        finally:
-            for number, old in before.items():
-                signal.signal(number, signal.SIG_DFL if old is None else old)
 
     def engine(self) -> Engine:
         """The running engine, for the parts of the runtime; raises if there is none to use."""
@@ -340,8 +329,29 @@ class Coordinator:
         Returns at once. Returning from `work` ends the term (release, rest `rest_s`); raising also
         bars this member from the claim for a while, and is logged. Serves up to some 500 terms a
         member; beyond that use `held`, or asyncio.
+
+        A function marked with `coord.tasks.task` is called with a `Job` for each tick of its
+        schedule instead, for as long as a term lasts.
         """
-        self.bind(Serving(self.engine(), as_role(role), work))
+        found, run = self.marked(as_role(role), work)
+        self.bind(Serving(self.engine(), found, run))
+
+    def marked(
+        self,
+        role: Role,
+        work: Callable[..., object],
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> tuple[Role, Callable[[Term], object]]:
+        """The role and the work of its terms, as the mark of `work` wants them, if it has one."""
+        mark = mark_of(work)
+        if mark is None:
+            return role, work
+        self.engine()
+        if self._companion is None:
+            self._companion = mark.companion(
+                self.ledger, self._group, timing=self.timing, clock=self._clock, loop=loop
+            )
+        return self._companion.under(role, mark, work)
 
     def observe(self, role: str) -> Iterator[Leadership]:
         """Yield who leads, now and at every change, without competing. Ends with `stop()`.

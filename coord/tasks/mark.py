@@ -12,12 +12,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import isfinite
 from types import FunctionType
-from typing import Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Protocol, TypeVar, overload
 
-from coord.config import parse_duration_s
+from coord.clock import Clock
+from coord.config import Timing, parse_duration_s
 from coord.errors import ConfigError
 from coord.model import checked_name
 from coord.tasks.schedule import Cron, Every, Missed, Overlap, Policies, jitter_offset_s
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+    from coord.tasks.runner.serving import FleetTasks
 
 __all__ = ["MARK", "Marker", "TaskSpec", "spec_of", "task", "tasks_of"]
 
@@ -57,6 +63,20 @@ class TaskSpec:
             window_s=self.window_s,
             offset_s=jitter_offset_s(self.name, group, self.jitter_s),
         )
+
+    def companion(
+        self,
+        ledger_url: str,
+        group: str,
+        *,
+        timing: Timing,
+        clock: Clock,
+        loop: AbstractEventLoop | None,
+    ) -> FleetTasks:
+        """What a coordinator serves its tasks with (see `coord.runtime.marked`)."""
+        from coord.tasks.runner.serving import FleetTasks  # noqa: PLC0415  or marking loads it all
+
+        return FleetTasks(ledger_url, group, timing=timing, clock=clock, loop=loop)
 
 
 class Marker(Protocol):

@@ -5,15 +5,59 @@ Owns the bridge from a job to the ledger and the budgets of its fleet. Knows no 
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 from coord.errors import ConfigError
 from coord.tasks.job import Job
+from coord.tasks.ledger import Finished, Ledger
 
-__all__ = ["NoMemory"]
+__all__ = ["LedgerMemory", "NoMemory"]
 
 _CURE = "Give the worker or the fleet one: ledger='sqlite:///ledger.db', for instance."
+
+
+class LedgerMemory:
+    """Records in one ledger. Any thread. The arguments of a call are its payload, if it has any."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def once(self, job: Job, key: str, call: Callable[..., Any], args: tuple[Any, ...]) -> Any:  # noqa: ANN401
+        """As `Job.once`."""
+        if inspect.iscoroutinefunction(call):
+            return self._awaited(job, key, call, args)
+        return self._ledger.once(
+            key, call, *args, payload=list(args) or None, scope=job.scope, token=job.token
+        )
+
+    async def _awaited(
+        self, job: Job, key: str, call: Callable[..., Any], args: tuple[Any, ...]
+    ) -> Any:  # noqa: ANN401
+        """The same around a coroutine; the requests go through threads, not through the loop."""
+        found = await asyncio.to_thread(
+            self._ledger.begin,
+            key,
+            payload=list(args) or None,
+            scope=job.scope,
+            token=job.token,
+        )
+        if isinstance(found, Finished):
+            return found.result
+        try:
+            result = await call(*args)
+        except BaseException as error:
+            await asyncio.shield(
+                asyncio.to_thread(found.failed, f"{type(error).__name__}: {error}")
+            )
+            raise
+        return await asyncio.shield(asyncio.to_thread(found.done, result))
+
+    def spend(self, job: Job, name: str, per_hour: float, amount: int) -> None:
+        """As `Job.budget`."""
+        raise NotImplementedError
 
 
 class NoMemory:

@@ -13,16 +13,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from coord.clock import Clock
+from coord.tasks.backoff import Backoff
 from coord.tasks.job import Job, Memory
+from coord.tasks.loop import Loop
 from coord.tasks.queue.admission import Admission
 from coord.tasks.queue.backlog import Backlog
-from coord.tasks.queue.backoff import Backoff
 from coord.tasks.queue.clerk import Clerk
 from coord.tasks.queue.crew import Crew
 from coord.tasks.queue.deletes import Deletes
 from coord.tasks.queue.hand import InHand, Outcome, Patience
 from coord.tasks.queue.intake import Intake
-from coord.tasks.queue.loop import Loop
 from coord.tasks.queue.order import Groups
 from coord.tasks.queue.payload import Codec, Handler, JsonCodec
 from coord.tasks.queue.runs import Ended, Runs
@@ -214,7 +214,7 @@ class Engine:
             self._loop.run(
                 job,
                 lambda: self._runs.awaited(call, job),
-                lambda error: self._end(hand, self._runs.ended(hand, job, error)),
+                lambda _, error: self._end(hand, self._runs.ended(hand, job, error)),
             )
             return
         error: BaseException | None = None

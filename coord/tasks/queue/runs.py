@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from coord.clock import Clock
 from coord.errors import InProgress, JobCancelled
+from coord.tasks.backoff import Backoff
 from coord.tasks.job import Job, Memory
-from coord.tasks.queue.backoff import Backoff
 from coord.tasks.queue.hand import InHand, Outcome
 from coord.tasks.queue.payload import Call, Codec, Handler, Unreadable, read
 

@@ -5,16 +5,14 @@ Owns what users call, and the order of starting and stopping. The machinery is `
 
 from __future__ import annotations
 
-import signal
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from types import FrameType, TracebackType
+from collections.abc import Iterable, Mapping
+from types import TracebackType
 from typing import Any, Self
 
 from coord.clock import SYSTEM_CLOCK, Clock
 from coord.errors import ConfigError, UsageError
-from coord.runtime.coordinator import STOP_SIGNALS
+from coord.runtime.stop_signals import stopped_by_signals
 from coord.tasks.mark import spec_of
 from coord.tasks.memory import NoMemory
 from coord.tasks.opening import open_queue
@@ -135,7 +133,7 @@ class Worker:
         Nothing left: no message is ready, in flight (with anybody) or delayed. Signal handlers are
         installed on the main thread only, and put back.
         """
-        with self._stop_signals():
+        with stopped_by_signals(self.stop):
             try:
                 engine = self.start()._engine  # noqa: SLF001  our own
                 assert engine is not None  # noqa: S101  it has just been made
@@ -167,32 +165,12 @@ class Worker:
     ) -> None:
         self.close()
 
-    @contextmanager
-    def _stop_signals(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def handler(_number: int, _frame: FrameType | None) -> None:
-            self.stop()
-
-        before = {number: signal.signal(number, handler) for number in STOP_SIGNALS}
-        try:
-            yield
-        finally:
-            for number, old in before.items():
-                signal.signal(number, signal.SIG_DFL if old is None else old)
-
 
 def handlers_of(tasks: Iterable[Any]) -> dict[str, Handler]:
     """The tasks by name. `ConfigError` for what is no task, and for two of one name."""
     found: dict[str, Handler] = {}
     for function in tasks:
         spec = spec_of(function)
-        if spec is None:
-            raise ConfigError(
-                f"{function!r} is not a task", cure="Mark it: @task, or @task('its-name')."
-            )
         if spec.name in found:
             raise ConfigError(
                 f"two tasks are named {spec.name!r}", cure="Give one of them another: @task('…')."

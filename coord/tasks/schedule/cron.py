@@ -51,7 +51,7 @@ class Cron:
     _tz: tzinfo = field(repr=False, compare=False)
     _cron: CronSim = field(repr=False, compare=False)
     _fixed: bool = field(repr=False, compare=False)
-    _times_s: tuple[int, ...] = field(repr=False, compare=False)
+    _times_us: tuple[int, ...] = field(repr=False, compare=False)
 
     def __init__(self, expression: str, zone: str = "UTC") -> None:
         cron = _parsed(expression)
@@ -63,7 +63,7 @@ class Cron:
             "_fixed": len(expression.split()) == _DEBIAN_FIELDS
             and not cron.parts[1].startswith("*")
             and not cron.parts[2].startswith("*"),
-            "_times_s": _times_of_day(cron),
+            "_times_us": _times_of_day(cron),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -96,7 +96,7 @@ class Cron:
         for day in self._days(self._date_of(after) - _DAY, 1):
             if day > last or total >= _COUNT_MOST:
                 break
-            base, offsets = self._ticks_of(day)
+            base, offsets = _ticks_on(self, day)
             total += bisect_right(offsets, upto.us - base) - bisect_right(offsets, after.us - base)
         return min(total, _COUNT_MOST)
 
@@ -115,26 +115,14 @@ class Cron:
         return moment.moment.astimezone(self._tz).date()
 
     def _first_after(self, day: date, us: int) -> int | None:
-        base, offsets = self._ticks_of(day)
+        base, offsets = _ticks_on(self, day)
         place = bisect_right(offsets, us - base)
         return base + offsets[place] if place < len(offsets) else None
 
     def _last_before(self, day: date, us: int) -> int | None:
-        base, offsets = self._ticks_of(day)
+        base, offsets = _ticks_on(self, day)
         place = bisect_left(offsets, us - base)
         return base + offsets[place - 1] if place else None
-
-    def _ticks_of(self, day: date) -> tuple[int, tuple[int, ...]]:
-        """A day's ticks: a base, and what to add to it; in microseconds, in order.
-
-        On nearly every day the offset from UTC stays the same, and the times of day are the ticks.
-        """
-        if day.month not in self._cron.months or not self._cron.match_day(day):
-            return 0, ()
-        start, end = (_midnight(one, self._tz) for one in (day, day + _DAY))
-        if start.utcoffset() == end.utcoffset():
-            return Tick.at(start).us, self._times_s
-        return 0, _ticks_around_a_change(self, day)
 
 
 def _parsed(expression: str) -> CronSim:
@@ -204,18 +192,27 @@ def _next_month(day: date) -> date:
     return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
-@lru_cache(maxsize=64)
-def _ticks_around_a_change(cron: Cron, day: date) -> tuple[int, ...]:
-    """The ticks of a day on which clocks change."""
-    midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - a wall clock's reading
+# One class and its functions: the cache wants a function, and the cron is its key.
+@lru_cache(maxsize=512)
+def _ticks_on(cron: Cron, day: date) -> tuple[int, tuple[int, ...]]:
+    """A day's ticks: a base, and what to add to it; in microseconds, in order.
+
+    On nearly every day the offset from UTC stays the same, and the times of day are the ticks.
+    """
+    rules, tz, times_us = cron._cron, cron._tz, cron._times_us  # noqa: SLF001
+    if day.month not in rules.months or not rules.match_day(day):
+        return 0, ()
+    start, end = (_midnight(one, tz) for one in (day, day + _DAY))
+    if start.utcoffset() == end.utcoffset():
+        return Tick.at(start).us, times_us
     found: set[int] = set()
-    for time_us in cron._times_s:  # noqa: SLF001 - one class, cut in two for the cache
-        wall = midnight + timedelta(microseconds=time_us)
-        moments = _moments_of(wall, cron._tz)  # noqa: SLF001
+    for time_us in times_us:
+        wall = start.replace(tzinfo=None) + timedelta(microseconds=time_us)
+        moments = _moments_of(wall, tz)
         if cron._fixed:  # noqa: SLF001
-            moments = moments[:1] or [_end_of_gap(wall, cron._tz)]  # noqa: SLF001
+            moments = moments[:1] or [_end_of_gap(wall, tz)]
         found.update(Tick.at(moment).us for moment in moments)
-    return tuple(sorted(found))
+    return 0, tuple(sorted(found))
 
 
 def _moments_of(wall: datetime, tz: tzinfo) -> list[datetime]:

@@ -26,6 +26,7 @@ from coord.tasks.schedule.tick import Tick
 
 __all__ = ["plan"]
 
+_NEVER = Tick(2**63)
 _NOTHING = Seen(UnitState.NONE)
 _SETTLED = (UnitState.DONE, UnitState.SKIPPED)
 
@@ -48,7 +49,7 @@ def plan(
     left to their callers, except for those that nobody will start any more.
     """
     sight = look(schedule, cursor, now_s, policies)
-    draft = _Draft(schedule, policies, sight, states, now_s)
+    draft = _Draft(policies, sight, states, sight.wanted[0] if sight.wanted else _NEVER)
     for part in range(parts):
         draft.decide(part, ours=mine is None or part in mine)
     reached, more = _reached(draft, cursor, parts)
@@ -79,11 +80,10 @@ class _Skipped:
 class _Draft:
     """A plan while it is made, part by part."""
 
-    schedule: Schedule
     policies: Policies
     sight: Sight
     states: Mapping[TickPart, Seen]
-    now_s: float
+    wanted_from: Tick
     start: list[TickPart] = field(default_factory=list)
     stop: list[TickPart] = field(default_factory=list)
     waiting: list[TickPart] = field(default_factory=list)
@@ -94,7 +94,6 @@ class _Draft:
         """Sort the part's units: settled, running, to be run, given up."""
         running: list[TickPart] = []
         due: list[TickPart] = []
-        wanted = set(self.sight.wanted)
         for tick in self.sight.ticks:
             unit = TickPart(tick, part)
             state = self.states.get(unit, _NOTHING).state
@@ -105,7 +104,9 @@ class _Draft:
                     self._skip(unit, Why.LOST_IN_QUEUE, ours=ours)
                 else:
                     running.append(unit)
-            elif tick in wanted or (state is UnitState.QUEUED and tick == self.sight.latest):
+            elif tick >= self.wanted_from or (
+                state is UnitState.QUEUED and tick == self.sight.latest
+            ):
                 due.append(unit)
             else:
                 self._skip(unit, self.sight.why_not(tick, self.policies), ours=ours)

@@ -66,7 +66,8 @@ def look(schedule: Schedule, cursor: Tick, now_s: float, policies: Policies) -> 
     latest = latest_by(schedule, due)
     if latest is None or latest <= cursor:
         return Sight(window=window)
-    floor = max(_floor(schedule, policies, due, window, latest), cursor.shifted(1))
+    lowest = max(window, cursor.shifted(1))
+    floor = max(_floor(schedule, policies, due, lowest, latest), cursor.shifted(1))
     below = floor.shifted(-1)
     head = tuple(ticks_between(schedule, cursor, below, HEAD_MOST))
     return Sight(
@@ -78,7 +79,7 @@ def look(schedule: Schedule, cursor: Tick, now_s: float, policies: Policies) -> 
     )
 
 
-def _floor(schedule: Schedule, policies: Policies, due: Tick, window: Tick, latest: Tick) -> Tick:
+def _floor(schedule: Schedule, policies: Policies, due: Tick, lowest: Tick, latest: Tick) -> Tick:
     """The moment from which on ticks are wanted; right after the latest if none is."""
     match policies.missed:
         case Missed.ONCE:
@@ -87,12 +88,11 @@ def _floor(schedule: Schedule, policies: Policies, due: Tick, window: Tick, late
             late = due.us - latest.us > policies.grace_s * MICROSECONDS
             return latest.shifted(1) if late else latest
         case Missed.CATCH_UP:
-            floor = latest.shifted(1)
-            for _ in range(policies.most):
-                earlier = schedule.before(floor)
-                if earlier is None or earlier < window:
-                    break
-                floor = earlier
+            if schedule.count(lowest.shifted(-1), latest) <= policies.most:
+                return lowest
+            floor = latest
+            for _ in range(policies.most - 1):
+                floor = schedule.before(floor) or floor
             return floor
 
 

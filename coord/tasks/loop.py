@@ -1,7 +1,7 @@
-"""The event loop that runs coroutine functions, on one thread of its own.
+"""The event loop that runs coroutine functions: one given to us, or one on a thread of its own.
 
-Owns that loop and the watch over its jobs: a job that is to stop is cancelled, at the latest
-`_LOOK_S` after the moment at which it should. Knows neither message nor queue.
+Owns the watch over the jobs on it: a job that is to stop is cancelled, at the latest `_LOOK_S`
+after the moment at which it should. Knows neither message, nor queue, nor term.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ _LOOK_S = 0.02
 
 
 class Loop:
-    """`run` from any thread. The thread begins with the first job."""
+    """`run` from any thread. `loop`: the caller's, which stays his; None: one of our own, whose
+    thread begins with the first job.
+    """
 
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._loop = loop
         self._jobs: dict[asyncio.Task[None], Job] = {}
         self._told: set[asyncio.Task[None]] = set()
         self._lock = threading.Lock()
@@ -33,9 +35,9 @@ class Loop:
         self,
         job: Job,
         work: Callable[[], Coroutine[Any, Any, object]],
-        done: Callable[[BaseException | None], None],
+        done: Callable[[object, BaseException | None], None],
     ) -> None:
-        """Run `work()` as a task; tell `done`, on the loop's thread, what it raised, or None."""
+        """Run `work()` as a task; tell `done`, on the loop's thread, its result and its error."""
         self._running().call_soon_threadsafe(self._begin, job, work, done)
 
     def close(self, timeout_s: float) -> bool:
@@ -53,7 +55,7 @@ class Loop:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(
-                    target=self._serve, args=(self._loop,), name="coord-queue-loop", daemon=True
+                    target=self._serve, args=(self._loop,), name="coord-tasks-loop", daemon=True
                 )
                 self._thread.start()
             return self._loop
@@ -73,7 +75,7 @@ class Loop:
         self,
         job: Job,
         work: Callable[[], Coroutine[Any, Any, object]],
-        done: Callable[[BaseException | None], None],
+        done: Callable[[object, BaseException | None], None],
     ) -> None:
         task = asyncio.ensure_future(self._one(work, done))
         self._jobs[task] = job
@@ -84,14 +86,14 @@ class Loop:
     async def _one(
         self,
         work: Callable[[], Coroutine[Any, Any, object]],
-        done: Callable[[BaseException | None], None],
+        done: Callable[[object, BaseException | None], None],
     ) -> None:
         try:
-            await work()
+            result = await work()
         except BaseException as error:  # noqa: BLE001  an outcome must be told whatever it is
-            done(error)
+            done(None, error)
         else:
-            done(None)
+            done(result, None)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._jobs.pop(task, None)

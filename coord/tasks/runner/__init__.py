@@ -1,0 +1,1 @@
+"""Runs scheduled tasks: under terms, or by putting their units on a queue."""

@@ -1,0 +1,209 @@
+"""What is written down of a task's units, and how far they are settled.
+
+Owns the keys: one record a unit whatever the mode that runs it, which is what lets a fleet change
+its mode without running a tick twice; and one cursor a task. Decides nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Protocol
+
+from coord.errors import Fenced, InProgress, PayloadMismatch, StoreConflict, StoreRefused
+from coord.tasks.job import Unit
+from coord.tasks.ledger import Attempt, Finished, Known, Ledger, State
+from coord.tasks.mark import TaskSpec
+from coord.tasks.schedule import Schedule, Seen, Tick, TickPart, UnitState, first_cursor
+
+__all__ = ["SKIPPED", "LedgerNotes", "Notes", "OwnNotes", "enqueued_key", "unit_of"]
+
+_CURSOR_KEEP_S = 400 * 86_400.0
+SKIPPED = {"coord.skipped": True}
+"""The result of a unit that was given up."""
+
+
+def unit_of(task: str, unit: TickPart) -> Unit:
+    """The name of a unit, the same for ever and in every mode."""
+    return Unit(task, str(unit.tick), unit.part)
+
+
+def enqueued_key(task: str, unit: TickPart) -> str:
+    """Where it is written that a unit was put on a queue."""
+    return f"enqueue/{unit_of(task, unit)}"
+
+
+class Notes(Protocol):
+    """Where a runner looks up and writes down. Raises the store's errors."""
+
+    def cursor(self, now_s: float) -> Tick:
+        """Up to where all units are settled; a task that is new begins now."""
+        ...
+
+    def states(self, units: Iterable[TickPart]) -> dict[TickPart, Seen]:
+        """What is known of those units that have a record."""
+        ...
+
+    def skip(self, units: Iterable[TickPart]) -> None:
+        """Write down that these are given up."""
+        ...
+
+    def move(self, cursor: Tick) -> None:
+        """Everything up to there is settled. Never moves back."""
+        ...
+
+    def begin(self, unit: TickPart, *, lost: Callable[[], None]) -> Attempt | Finished | None:
+        """The right to run a unit; None where nothing is written down."""
+        ...
+
+
+class OwnNotes:
+    """A runner's own memory: for tasks that every seat runs for itself (`once=False`).
+
+    It ends with the runner: a change of leaders may lose or repeat the tick of that moment.
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+        self._cursor: Tick | None = None
+        self._done: dict[TickPart, Seen] = {}
+
+    def cursor(self, now_s: float) -> Tick:
+        """It begins when the runner does."""
+        if self._cursor is None:
+            self._cursor = first_cursor(self._schedule, now_s)
+        return self._cursor
+
+    def states(self, units: Iterable[TickPart]) -> dict[TickPart, Seen]:
+        """What this runner has done."""
+        return {unit: self._done[unit] for unit in units if unit in self._done}
+
+    def skip(self, units: Iterable[TickPart]) -> None:
+        """Remembered until the cursor has passed them."""
+        self._done |= {unit: Seen(UnitState.SKIPPED) for unit in units}
+
+    def done(self, unit: TickPart) -> None:
+        """The runner has run it."""
+        self._done[unit] = Seen(UnitState.DONE)
+
+    def move(self, cursor: Tick) -> None:
+        """What lies behind it is forgotten."""
+        self._cursor = cursor
+        self._done = {unit: seen for unit, seen in self._done.items() if unit.tick > cursor}
+
+    def begin(self, unit: TickPart, *, lost: Callable[[], None]) -> Attempt | Finished | None:
+        """Nothing is written down."""
+        return None
+
+
+class LedgerNotes:
+    """The fleet's memory. `scope` and `token` are those of whoever would run the units."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        spec: TaskSpec,
+        schedule: Schedule,
+        *,
+        scope: str,
+        token: int,
+        is_queue: bool = False,
+    ) -> None:
+        self._ledger = ledger
+        self._task = spec.name
+        self._schedule = schedule
+        self._scope = scope
+        self._token = token
+        self._is_queue = is_queue
+        self._key = f"cursor/{spec.name}"
+        self._tag: str | None = None
+        self._known: Tick | None = None
+
+    def cursor(self, now_s: float) -> Tick:
+        """As the fleet has it; whoever comes first begins it."""
+        while (known := self._read_cursor()) is None:
+            first = first_cursor(self._schedule, now_s)
+            with suppress(StoreConflict):  # another member was first
+                self._write_cursor(first)
+        return known
+
+    def move(self, cursor: Tick) -> None:
+        """Conditional on what was read: a member that planned from older notes moves nothing."""
+        if self._known is None or cursor <= self._known:
+            return
+        with suppress(StoreConflict):  # another member moved it; the next plan reads where to
+            self._write_cursor(cursor)
+
+    def _read_cursor(self) -> Tick | None:
+        entry = self._ledger.store.read([self._key]).get(self._key)
+        if entry is None:
+            self._tag = None
+            return None
+        try:
+            self._known = Tick.parse(json.loads(entry.body)["tick"])
+        except Exception as error:
+            raise StoreRefused(
+                f"the ledger's {self._key!r} cannot be read ({error})",
+                cure="Run one release of coord everywhere; keys of the ledger are coord's own.",
+            ) from error
+        self._tag = entry.tag
+        return self._known
+
+    def _write_cursor(self, cursor: Tick) -> None:
+        body = json.dumps({"tick": str(cursor)}).encode()
+        self._tag = self._ledger.store.write(
+            self._key, body, expect=self._tag, keep_s=_CURSOR_KEEP_S
+        )
+        self._known = cursor
+
+    def states(self, units: Iterable[TickPart]) -> dict[TickPart, Seen]:
+        """From the units' records; on a queue also from those of what was put on it."""
+        keys = {str(unit_of(self._task, unit)): unit for unit in units}
+        sent = {enqueued_key(self._task, unit): unit for unit in keys.values()}
+        wanted = [*keys, *sent] if self._is_queue else [*keys]
+        known = self._ledger.look(wanted) if wanted else {}
+        found = {
+            unit: Seen(UnitState.ENQUEUED, _since_s(known[key]))
+            for key, unit in sent.items()
+            if key in known and known[key].state is State.DONE
+        }
+        for key, unit in keys.items():
+            if key in known and (seen := self._seen(known[key])) is not None:
+                found[unit] = seen
+        return found
+
+    def _seen(self, known: Known) -> Seen | None:
+        if known.state is State.DONE:
+            skipped = known.result == SKIPPED
+            return Seen(UnitState.SKIPPED if skipped else UnitState.DONE)
+        superseded = known.scope == self._scope and known.token < self._token
+        if known.state is State.FAILED or superseded or not known.retry_after_s:
+            return None  # its run is over: it may be begun again
+        return Seen(UnitState.IN_PROGRESS)
+
+    def skip(self, units: Iterable[TickPart]) -> None:
+        """A unit that somebody has begun after all keeps its record."""
+        for unit in units:
+            with suppress(InProgress, PayloadMismatch, Fenced):
+                found = self._ledger.begin(
+                    str(unit_of(self._task, unit)), scope=self._scope, token=self._token
+                )
+                if isinstance(found, Attempt):
+                    found.done(SKIPPED)
+
+    def begin(self, unit: TickPart, *, lost: Callable[[], None]) -> Attempt | Finished | None:
+        """Raises `InProgress` and `Fenced`, as the ledger does."""
+        return self._ledger.begin(
+            str(unit_of(self._task, unit)),
+            scope=self._scope,
+            token=self._token,
+            renew_for_s=_CURSOR_KEEP_S,
+            lost=lost,
+        )
+
+
+def _since_s(known: Known) -> float | None:
+    result = known.result
+    since_s = result.get("at_s") if isinstance(result, Mapping) else None
+    return float(since_s) if isinstance(since_s, int | float) else None
