@@ -177,6 +177,8 @@ def test_a_fake_serves_until_it_is_stopped() -> None:
     with pytest.raises(UsageError, match="not started"):
         fake.stats()
     with fake, connect(fake) as peer:
+        peer.sendall(request("ListQueues"))
+        assert reply(peer)[0] == 200
         fake.stop()
         assert peer.recv(1) == b""
     with pytest.raises(UsageError, match="not started"):
