@@ -19,8 +19,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from coord.tasks.schedule.plan import Plan, Seen, Skip, TickPart, UnitState, Why
-from coord.tasks.schedule.policies import Overlap, Policies
-from coord.tasks.schedule.schedule import Schedule, latest_by
+from coord.tasks.schedule.policies import Missed, Overlap, Policies
+from coord.tasks.schedule.schedule import Schedule
 from coord.tasks.schedule.sight import Sight, look
 from coord.tasks.schedule.tick import Tick
 
@@ -177,15 +177,16 @@ def _single(skipped: _Skipped) -> Skip:
 
 
 def _gap_skips(schedule: Schedule, policies: Policies, sight: Sight, parts: int) -> list[Skip]:
-    """The gap as one skip, or as two where the window begins inside it."""
+    """The gap as one skip, or as two where the reason changes inside it."""
     if sight.gap is None:
         return []
     first, last = sight.gap
     pieces = [(first, last)]
     if sight.why_not(first, policies) is not sight.why_not(last, policies):
-        border = latest_by(schedule, sight.window.shifted(-1)) or first
-        beyond = schedule.after(border) or last
-        pieces = [(first, border), (beyond, last)]
+        # The reason changes at the window's beginning, or with the latest tick.
+        change = sight.window if policies.missed is Missed.CATCH_UP else last
+        border = schedule.before(change) or first
+        pieces = [(first, border), (schedule.after(border) or last, last)]
     return [
         Skip(
             why=sight.why_not(begin, policies),

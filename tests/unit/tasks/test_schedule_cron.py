@@ -1,4 +1,4 @@
-"""Cron expressions: read as cronsim does, the same forwards and backwards, impossible ones refused."""
+"""Cron: read as cronsim does, the same forwards and backwards, impossible expressions refused."""
 
 from __future__ import annotations
 
