@@ -7,11 +7,12 @@ Owns the layout. Under `<root>/<group>/`:
     g                                  written with every change: its revision is the group's
     m/<member>                         member record; on the session's lease
     r/<role>                           role record
+    t/<key>                            record of the ledger; on a lease of its own kind
 
-`c` to `r` are what is watched and viewed, in one range; beacons sort before it, so that a
-heartbeat never wakes anybody. A claim is on no lease: it names its holder's session, and is free
-as soon as that session's beacon is gone. So a lease holds two keys whatever its session claims:
-its end is two deletions, for the server and for everybody who watches
+`c` to `r` are what is watched and viewed, in one range; beacons sort before it and records of the
+ledger after it, so that neither ever wakes anybody. A claim is on no lease: it names its holder's
+session, and is free as soon as that session's beacon is gone. So a lease holds two keys whatever
+its session claims: its end is two deletions, for the server and for everybody who watches
 (`test_a_session_of_many_claims_dies_as_cheaply_as_one`).
 """
 
@@ -21,14 +22,25 @@ from typing import NamedTuple
 
 from coord.model import ClaimKey
 
-__all__ = ["CHANGES", "CLAIM", "KINDS", "MEMBER", "ROLE", "Keys", "lease_of", "session_of"]
+__all__ = [
+    "CHANGES",
+    "CLAIM",
+    "KINDS",
+    "MEMBER",
+    "RECORD",
+    "ROLE",
+    "Keys",
+    "lease_of",
+    "session_of",
+]
 
 CHANGES = b"g"
 CLAIM = b"c/"
 MEMBER = b"m/"
 ROLE = b"r/"
+RECORD = b"t/"
 _BEACON = b"b/"
-KINDS = frozenset({"b", "c", "g", "m", "r"})
+KINDS = frozenset({"b", "c", "g", "m", "r", "t"})
 """What the parts of a path are called that lie in a group."""
 _AFTER_ROLES = b"r0"  # "0" follows "/"
 
