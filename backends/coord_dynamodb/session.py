@@ -54,6 +54,7 @@ class DynamoDBSession:
         self._seq = 0
         self._version = 0
         self._wrote_at_s: float | None = None
+        self._wary = False
         self._over = False
         self._closing = False
 
@@ -104,7 +105,11 @@ class DynamoDBSession:
             group = self._pen.group.name
             known = self._snapshots
             dead = [known.dead_owner(group, ask.key, ask.seen_token) for ask in requests]
-            return Taking(self._pen, self._limit, known, deadline).run(requests, dead)
+            taking = Taking(self._pen, self._limit, known, deadline, wary=self._wary)
+            try:
+                return taking.run(requests, dead)
+            finally:
+                self._wary = taking.lost
 
     def release(self, tenures: Sequence[Tenure]) -> None:
         """Let go of each tenure that is still ours under its token."""
