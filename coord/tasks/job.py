@@ -70,7 +70,7 @@ class Memory(Protocol):
         """See `Job.once`."""
         ...
 
-    def spend(self, job: Job, name: str, per_hour: float, amount: int) -> None:
+    def spend(self, job: Job, name: str, per_hour: int, amount: int) -> None:
         """See `Job.budget`."""
         ...
 
@@ -198,10 +198,11 @@ class Job:
         """
         return self._memory.once(self, key, call, args)
 
-    def budget(self, name: str, *, per_hour: float, amount: int = 1) -> None:
-        """Take `amount` from what the whole fleet may spend; raise `BudgetSpent` if there is none.
+    def budget(self, name: str, *, per_hour: int, amount: int = 1) -> None:
+        """Take `amount` of what the whole fleet may spend in any hour, or raise `BudgetSpent`.
 
-        Ask before the act. A run whose term was superseded gets nothing (`Fenced`).
+        Ask before the act. A run whose term was superseded gets nothing (`Fenced`). The name counts
+        for the whole ledger; the limit is the one that is asked with.
         """
         self._memory.spend(self, name, per_hour, amount)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from coord.errors import ConfigError
+from coord.tasks.budget import Budgets, Spender
 from coord.tasks.job import Job
 from coord.tasks.ledger import Finished, Ledger
 
@@ -24,6 +25,7 @@ class LedgerMemory:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._budgets = Budgets(ledger.store)
 
     def once(self, job: Job, key: str, call: Callable[..., Any], args: tuple[Any, ...]) -> Any:  # noqa: ANN401
         """As `Job.once`."""
@@ -55,9 +57,10 @@ class LedgerMemory:
             raise
         return await asyncio.shield(asyncio.to_thread(found.done, result))
 
-    def spend(self, job: Job, name: str, per_hour: float, amount: int) -> None:
+    def spend(self, job: Job, name: str, per_hour: int, amount: int) -> None:
         """As `Job.budget`."""
-        raise NotImplementedError
+        who = Spender(job.scope, job.token)
+        self._budgets.spend(name, who, per_hour=per_hour, amount=amount)
 
 
 class NoMemory:
@@ -67,7 +70,7 @@ class NoMemory:
         """Raises `ConfigError`."""
         raise ConfigError(f"{job.unit} asks for once({key!r}), and there is no ledger", cure=_CURE)
 
-    def spend(self, job: Job, name: str, per_hour: float, amount: int) -> None:
+    def spend(self, job: Job, name: str, per_hour: int, amount: int) -> None:
         """Raises `ConfigError`."""
         raise ConfigError(
             f"{job.unit} asks for budget {name!r}, and there is no ledger", cure=_CURE

@@ -6,6 +6,7 @@ Owns what users call, and the order of starting and stopping. The machinery is `
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -13,14 +14,17 @@ from typing import Any, Self
 from coord.clock import SYSTEM_CLOCK, Clock
 from coord.errors import ConfigError, UsageError
 from coord.runtime.stop_signals import stopped_by_signals
+from coord.tasks.job import Memory
+from coord.tasks.ledger import Ledger
 from coord.tasks.mark import spec_of
-from coord.tasks.memory import NoMemory
+from coord.tasks.memory import LedgerMemory, NoMemory
 from coord.tasks.opening import open_queue
 from coord.tasks.queue.admission import Admission, Fixed
 from coord.tasks.queue.engine import Engine, Listener, Settings
 from coord.tasks.queue.log import LogListener
 from coord.tasks.queue.payload import Handler
 from coord.tasks.queue.spi import Queue
+from coord.tasks.runner.enqueuing import Enqueuer
 
 __all__ = ["Worker"]
 
@@ -64,7 +68,10 @@ class Worker:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.url = url
-        self._handlers = handlers_of(tasks)
+        marked = list(tasks)
+        self._handlers = handlers_of(marked)
+        self._scheduled = [spec for spec in map(spec_of, marked) if spec.schedule is not None]
+        self._ledger_url = ledger
         self._settings = settings or Settings(visibility_s=visibility_s, wait_s=wait_s)
         self._admission = admission or Fixed(concurrency or 10)
         self._listener = listener
@@ -73,6 +80,14 @@ class Worker:
         self._stop = threading.Event()
         self._engine: Engine | None = None
         self._queue: Queue | None = None
+        self._ledger: Ledger | None = None
+        self._enqueuer: Enqueuer | None = None
+        if self._scheduled and ledger is None:
+            raise ConfigError(
+                f"task {self._scheduled[0].name!r} has a schedule, and this worker has no ledger",
+                cure="Give it one, ledger='sqlite:///ledger.db': of all workers one must enqueue "
+                "each tick.",
+            )
         _checked(visibility_s=visibility_s, drain_s=drain_s, wait_s=wait_s)
 
     def start(self) -> Self:
@@ -85,20 +100,42 @@ class Worker:
             raise UsageError(
                 "this worker was started before", cure="Make a new one for each start."
             )
-        self._queue = open_queue(
-            self.url, clock=self._clock, timeout_s=self._settings.visibility_s / 10
-        )
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _open(self) -> None:
+        timeout_s = self._settings.visibility_s / 10
+        queue = self._queue = open_queue(self.url, clock=self._clock, timeout_s=timeout_s)
+        memory: Memory = NoMemory()
+        if self._ledger_url is not None:
+            self._ledger = Ledger.open(
+                self._ledger_url,
+                lease_s=self._settings.visibility_s,
+                timeout_s=timeout_s,
+                clock=self._clock,
+            )
+            memory = LedgerMemory(self._ledger)
+            if self._scheduled:
+                wall = time.time  # noqa: TID251  a schedule is by people's clocks
+                self._enqueuer = Enqueuer(
+                    queue, self._scheduled, self._ledger, self._settings.codec, wall=wall
+                )
         self._engine = Engine(
-            self._queue,
+            queue,
             self._handlers,
             self._admission,
             self._settings,
-            memory=NoMemory(),
+            memory=memory,
             clock=self._clock,
-            listener=self._listener or LogListener(self._queue.name),
+            listener=self._listener or LogListener(queue.name),
         )
         self._engine.start()
-        return self
+        if self._enqueuer is not None:
+            self._enqueuer.start()
 
     def stop(self) -> None:
         """Ask for the end and return at once. Safe in signal handlers."""
@@ -113,19 +150,25 @@ class Worker:
         """
         self._stop.set()
         engine, self._engine = self._engine, None
-        queue, self._queue = self._queue, None
+        enqueuer, self._enqueuer = self._enqueuer, None
+        left: list[str] = []
+        end_s = self._settings.visibility_s / 5
         if engine is not None:
             engine.stop()
             if not engine.drain(self._drain_s):
                 engine.cancel()
                 engine.drain(max(1.0, self._drain_s / 10))
-            left = engine.close(self._settings.visibility_s / 5)
-            if left:
-                (self._listener or LogListener(self.url)).trouble(
-                    f"did not end in time: {', '.join(left)}"
-                )
-        if queue is not None:
-            queue.close()
+            left += engine.close(end_s)
+        if enqueuer is not None and not enqueuer.close(end_s):
+            left.append("ticks")
+        if left:
+            why = f"did not end in time: {', '.join(left)}"
+            (self._listener or LogListener(self.url)).trouble(why)
+        ledger, self._ledger = self._ledger, None
+        queue, self._queue = self._queue, None
+        for part in (ledger, queue):
+            if part is not None:
+                part.close()
 
     def run(self, *, until_empty: bool = False) -> None:
         """Run until `stop()`, SIGTERM or SIGINT; with `until_empty` until nothing is left to do.

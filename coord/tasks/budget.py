@@ -1,0 +1,167 @@
+"""What a whole fleet may spend: so many acts an hour, whoever leads.
+
+Owns the record of a budget and the rule by which it is spent. The rule is pure; `Budgets` reads and
+writes. A leader that decides badly is stopped by an empty budget before it has used up what it acts
+on, and its successor does not begin with a full one.
+
+- Spent is what was granted within the last hour, in any hour, not in each hour of the clock. Grants
+  are kept by the minute and count until the end of theirs, an hour later: never for too short.
+- The time is the wall clock's, never earlier than the last one written: no clock that is set back
+  frees anything. One that leaps ahead frees what was spent before; that is a stated non-guarantee.
+- Each grant is written, conditional on what was read, before it is given: a crash between spends
+  without an act, never the reverse, and of two who read the same one must read again.
+- Who stands on an older token of its scope than the record has seen gets nothing: a deposed leader
+  cannot spend its successor's budget.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import ceil
+from typing import NamedTuple
+
+from coord.errors import BudgetSpent, ConfigError, Fenced, StoreConflict, StoreRefused
+from coord.tasks.spi import LedgerStore
+
+__all__ = ["Budgets", "Spender"]
+
+_HOUR_S = 3600
+_MINUTE_S = 60
+_KEEP_S = 14 * 86_400.0
+_TRIES = 20
+_MOST_SCOPES = 64
+
+
+class Spender(NamedTuple):
+    """Whose right to act a grant rests on."""
+
+    scope: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What a budget's record holds: grants by minute, and the newest token of each scope."""
+
+    minutes: Mapping[int, int] = field(default_factory=dict)
+    tokens: Mapping[str, int] = field(default_factory=dict)
+    at_s: float = 0.0
+
+    def to_bytes(self) -> bytes:
+        """As it is stored."""
+        minutes = {str(minute): amount for minute, amount in self.minutes.items()}
+        fields = {"minutes": minutes, "tokens": dict(self.tokens), "at": self.at_s}
+        return json.dumps(fields, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_bytes(cls, name: str, body: bytes) -> Spent:
+        """What was stored. `StoreRefused` if it cannot be read: nothing is granted on a guess."""
+        try:
+            fields = json.loads(body)
+            return cls(
+                minutes={int(minute): int(n) for minute, n in fields["minutes"].items()},
+                tokens={str(scope): int(token) for scope, token in fields["tokens"].items()},
+                at_s=float(fields["at"]),
+            )
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise StoreRefused(
+                f"the record of budget {name!r} cannot be read ({error})",
+                cure="Run one release of coord everywhere; keys of the ledger are coord's own.",
+            ) from error
+
+
+def spent(
+    record: Spent, name: str, who: Spender, *, per_hour: int, amount: int, now_s: float
+) -> Spent:
+    """The record with `amount` more in it. Raises `BudgetSpent` and `Fenced`. Pure."""
+    newest = record.tokens.get(who.scope, 0)
+    if who.token < newest:
+        raise Fenced(
+            f"budget {name!r} refuses token {who.token} of {who.scope!r}: token {newest} has spent "
+            "from it already",
+            cure="Somebody else leads now. Stop.",
+        )
+    now_s = max(now_s, record.at_s)
+    minute = int(now_s // _MINUTE_S)
+    kept = {m: n for m, n in record.minutes.items() if _free_s(m) > now_s}
+    if sum(kept.values()) + amount > per_hour:
+        raise _refusal(kept, name, per_hour=per_hour, amount=amount, now_s=now_s)
+    kept[minute] = kept.get(minute, 0) + amount
+    tokens = {**record.tokens}
+    tokens.pop(who.scope, None)
+    tokens[who.scope] = who.token  # the newest scopes stand last, and the oldest are forgotten
+    while len(tokens) > _MOST_SCOPES:
+        del tokens[next(iter(tokens))]
+    return Spent(minutes=kept, tokens=tokens, at_s=now_s)
+
+
+def _free_s(minute: int) -> float:
+    """When what was granted in a minute counts no more."""
+    return (minute + 1) * _MINUTE_S + _HOUR_S
+
+
+def _refusal(
+    kept: Mapping[int, int], name: str, *, per_hour: int, amount: int, now_s: float
+) -> BudgetSpent:
+    total, needed = sum(kept.values()), amount
+    free_s = now_s
+    for minute in sorted(kept):
+        if total + needed <= per_hour:
+            break
+        total -= kept[minute]
+        free_s = _free_s(minute)
+    wait_s = free_s - now_s
+    return BudgetSpent(
+        f"budget {name!r}: {sum(kept.values())} of {per_hour} an hour are spent, and {amount} more "
+        "were asked for",
+        retry_after_s=wait_s,
+        cure=f"Some of it is back in {ceil(wait_s / _MINUTE_S)} min. Look at what has spent it "
+        "before raising it.",
+    )
+
+
+class Budgets:
+    """The budgets of one ledger. Any thread."""
+
+    def __init__(self, store: LedgerStore, *, wall: Callable[[], float] = time.time) -> None:  # noqa: TID251
+        self._store = store
+        self._wall = wall
+
+    def spend(self, name: str, who: Spender, *, per_hour: int, amount: int = 1) -> None:
+        """Take `amount`. Raises `BudgetSpent`, `Fenced`, and the store's errors.
+
+        After an error of certainty `UNKNOWN` it may have been taken; it is not given back.
+        """
+        _check(name, per_hour=per_hour, amount=amount)
+        key = f"budget/{name}"
+        for attempt in range(_TRIES):
+            entry = self._store.read([key]).get(key)
+            record = Spent() if entry is None else Spent.from_bytes(name, entry.body)
+            body = spent(
+                record, name, who, per_hour=per_hour, amount=amount, now_s=self._wall()
+            ).to_bytes()
+            try:
+                tag = None if entry is None else entry.tag
+                self._store.write(key, body, expect=tag, keep_s=_KEEP_S)
+            except StoreConflict:
+                time.sleep(random.uniform(0, 0.005 * (attempt + 1)))
+                continue
+            return
+        raise StoreConflict(
+            f"budget {name!r} was spent by others {_TRIES} times while we tried",
+            cure="Ask again; or give each shard a budget of its own.",
+        )
+
+
+def _check(name: str, *, per_hour: int, amount: int) -> None:
+    if not isinstance(per_hour, int) or per_hour < 1:
+        raise ConfigError(f"budget {name!r}: per_hour is {per_hour!r}", cure="It is 1 or more.")
+    if not isinstance(amount, int) or not 1 <= amount <= per_hour:
+        raise ConfigError(
+            f"budget {name!r}: {amount!r} of {per_hour} an hour",
+            cure="The amount is a whole number from 1 to per_hour.",
+        )
