@@ -22,6 +22,8 @@ _VIOLATIONS = {
     "no-backend": ("coord/clock.py", "import coord_sqlite"),
     "pure": ("coord/errors.py", "import threading"),
     "pure-by-detour": ("coord/core/stray.py", "import coord.clock"),
+    "schedule": ("coord/tasks/schedule/tick.py", "import time"),
+    "schedule-by-detour": ("coord/tasks/schedule/stray.py", "import coord.clock"),
     "backends": ("backends/coord_sqlite/stray.py", "import coord.core"),
     "no-test-tools": ("coord/clock.py", "import pytest"),
 }
