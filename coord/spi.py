@@ -60,7 +60,7 @@ class Guarantees:
     """What a store declares about itself; the core and the documentation read it.
 
     `batch_size` is how many keys one `claim`, `release` or `amend` call takes within one
-    timeout. `peers_evict` says that dead sessions stay until a peer calls `evict`.
+    timeout. `peers_evict`: peers `evict` dead sessions, which the store does not, or not as soon.
     `min_ttl_s` is the shortest ttl that the store grants.
     """
 
@@ -182,7 +182,7 @@ class Session(Protocol):
         """Renew, and publish `beacon`. O(1) requests whatever the session holds.
 
         A beacon that says nothing (empty, or `Beacon().to_bytes()`), as the one before did, need
-        not be written again where the store itself ends sessions (not `Guarantees.peers_evict`):
+        not be written again where the store alone ends sessions (not `Guarantees.peers_evict`):
         nobody judges by the number of such heartbeats, so they may leave `seq` as it is.
         """
         ...
