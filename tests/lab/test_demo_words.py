@@ -11,10 +11,15 @@ from rich.text import Text
 
 from coord.lab.demo.modes import MEMBERS, mode_named
 from coord.lab.demo.scene import Scene, State
-from coord.lab.demo.summary import legend, notes, table, trades
+from coord.lab.demo.summary import legend, notes, outcome, table, trades
 from coord.lab.demo.view import Display
+from coord.lab.measure import Round, RoundResult
+from coord.lab.measure.effects import StaleActs
 from coord.lab.measure.events import Act, End, FaultMark, Lead, MemberMark, Record, Trust, Who
+from coord.lab.measure.failover import Failover
+from coord.lab.measure.faults import Fault
 from coord.lab.measure.form import checked_report
+from coord.lab.measure.intervals import Span
 from coord.lab.measure.report import Report
 from coord.model import ClaimKey
 
@@ -47,6 +52,36 @@ def _report(*runs: dict[str, Any], ttl_s: float = 2.0, store: str = "sqlite") ->
 
 def _trade(*runs: dict[str, Any]) -> str:
     return trades(_report(*runs))[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("warm_up_s", "said"),
+    [
+        (0.1, "single, kill: a successor acted after 9.00 s;"),
+        (None, "no successor acted for 9.00 s"),
+    ],
+)
+def test_a_round_that_nobody_took_over_in_names_no_successor(
+    warm_up_s: float | None, said: str
+) -> None:
+    fault = Fault("kill", "kill", Who("worker-1", 0), begin_s=0.0, effect_s=0.0, end_s=9.0)
+    quick = Failover(ClaimKey("r", 1, 0, 0), fault, 0.1, 0.1, 0.1, 0.3)
+    slow = Failover(ClaimKey("r", 1, 1, 0), fault, None, None, warm_up_s, 9.0)
+    result = RoundResult(
+        round=Round(1, "single", "kill", Span(0.0, 9.0)),
+        gap_s=(9.0,),
+        split_s=(0.0,),
+        faux_s=(0.0,),
+        failovers=(quick, slow),
+        stale_acts=StaleActs(),
+        false_failovers=0,
+        blast_radius=1.0,
+        duplicates=0,
+        missed=0,
+        requests=0,
+        member_s=36.0,
+    )
+    assert said in outcome(result)
 
 
 NO_GAP = {"worst": 0.0, "mean": 0.0}

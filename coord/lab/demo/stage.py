@@ -32,7 +32,10 @@ _BEAT_S = 0.05
 _DRAIN_S = 5.0
 _INJECTOR = "injector"
 
-BUSY = "Run it on a machine that is less busy, or with a longer --ttl."
+BUSY = (
+    "See whether the store still answers (`coord doctor URL`); if so, run it on a machine that is "
+    "less busy, or with a longer --ttl."
+)
 """The cure for a fleet that does not get along."""
 
 

@@ -62,7 +62,9 @@ def outcome(result: RoundResult) -> str:
     totals = [failover.total_s for failover in result.failovers]
     parts = [f"{result.round.mode}, {result.round.fault}:"]
     if totals:
-        parts.append(f"a successor acted after {max(totals):.2f} s;")
+        acted = all(failover.warm_up_s is not None for failover in result.failovers)
+        what = "a successor acted after" if acted else "no successor acted for"
+        parts.append(f"{what} {max(totals):.2f} s;")
     parts.append(f"gap {max(result.gap_s):.2f} s, faux {max(result.faux_s):.2f} s,")
     parts.append(f"{result.blast_radius:.0%} of the shards hit;")
     stale = result.stale_acts
