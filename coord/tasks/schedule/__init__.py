@@ -5,7 +5,7 @@ a log: `now_s`, the wall clock's reading, is handed in. A planner's round is
 
     sight = look(schedule, cursor, now_s, policies)
     states = {unit: … for the units of sight.ticks}      # read from the ledger
-    todo = plan(schedule, cursor, now_s, policies, states, parts=…)
+    todo = plan(schedule, cursor, now_s, policies, states, parts=…, sight=sight)
 """
 
 from coord.tasks.schedule.cron import Cron

@@ -80,17 +80,18 @@ class Skip:
 class Plan:
     """What to do now, and when to ask again.
 
-    In this order: write `record`, then `cursor`, then act on `stop` and `start`. A crash at any
-    point between repeats nothing and loses nothing. The cursor goes first because it never covers
-    what is to be started; a unit begun before the cursor is written could end up in a gap behind
-    it, where the next plan does not look.
+    Act on it in this order: write `record`, then `cursor`, then do `stop` and `start`. A crash at
+    any point between repeats nothing and loses nothing. The cursor goes first because it never
+    covers what is to be started; a unit begun before the cursor is written could end up in a gap
+    behind it, where the next plan does not look.
     """
 
     start: tuple[TickPart, ...]
     """To be run, or handed to the queue, now. At most one of each part, the oldest tick first."""
     stop: tuple[TickPart, ...]
     """To be told to stop, because a later tick replaces them: record them SKIPPED once they have
-    stopped, then plan again. The later tick is in `waiting` until then."""
+    stopped (at once, if they only lie in a queue), then plan again. The later tick is in `waiting`
+    until then. If one completes nevertheless, it has completed."""
     waiting: tuple[TickPart, ...]
     """Due, and behind a unit that runs. Plan again when it ends, and call these QUEUED."""
     skipped: tuple[Skip, ...]
@@ -98,7 +99,8 @@ class Plan:
     record: tuple[TickPart, ...]
     """Skipped units that lie beyond the cursor: write each down as SKIPPED."""
     cursor: Tick
-    """Everything up to here is settled. Never earlier than the cursor that was given."""
+    """Everything up to here is settled. Never earlier than the cursor that was given; write it
+    only over that one, and if another stands there, plan anew from it."""
     more: bool
     """A long gap is not worked off yet: write the cursor, then plan again at once."""
     look_again_s: float

@@ -40,15 +40,17 @@ def plan(
     *,
     parts: int = 1,
     mine: Collection[int] | None = None,
+    sight: Sight | None = None,
 ) -> Plan:
     """What to do about a task's units at `now_s`, the wall clock's reading.
 
     `states` holds what is recorded of the units of `look(…).ticks` with the same arguments; a
     unit that is not in it has no record. `parts` says how many parts a tick has, `mine` which of
     them the caller may start (None: all): the units of other parts hold the cursor back and are
-    left to their callers, except for those that nobody will start any more.
+    left to their callers, except for those that nobody will start any more. `sight` spares a
+    second look: it must be what `look` gave for the same arguments.
     """
-    sight = look(schedule, cursor, now_s, policies)
+    sight = look(schedule, cursor, now_s, policies) if sight is None else sight
     draft = _Draft(policies, sight, states, sight.wanted[0] if sight.wanted else _NEVER)
     for part in range(parts):
         draft.decide(part, ours=mine is None or part in mine)

@@ -100,7 +100,15 @@ class Desk:
         sight = look(self.schedule, self.cursor, self.now_s, self.policies)
         units = [TickPart(tick, part) for tick in sight.ticks for part in range(self.parts)]
         seen = {unit: self.records[unit] for unit in units if unit in self.records}
-        todo = plan(self.schedule, self.cursor, self.now_s, self.policies, seen, parts=self.parts)
+        todo = plan(
+            self.schedule,
+            self.cursor,
+            self.now_s,
+            self.policies,
+            seen,
+            parts=self.parts,
+            sight=sight,
+        )
         assert todo.cursor >= self.cursor
         assert todo.look_again_s > self.now_s
         for unit in todo.start:
