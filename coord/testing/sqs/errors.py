@@ -36,6 +36,7 @@ _SHAPES = {
     "SignatureDoesNotMatch": f"{_COMMON}#InvalidSignatureException",
 }
 _STATUS = {
+    f"{_LEGACY}PurgeQueueInProgress": 403,
     "InternalFailure": 500,
     "InvalidClientTokenId": 403,
     "MissingAuthenticationToken": 403,

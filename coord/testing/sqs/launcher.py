@@ -62,6 +62,11 @@ class SqsServer(Servers, Controls):
         """The address of the queue `group`: `sqs://group?region=…&endpoint=…`."""
         return queue_url(group, region=self._settings.region, endpoint=self.endpoint, **options)
 
+    def heal(self, *, timeout_s: float | None = None) -> None:
+        """The process runs and serves, all faults are over, everybody is let in."""
+        Servers.heal(self, timeout_s=timeout_s)
+        Controls.heal(self)
+
     def _plan(self, folder: Path, ports: Ports) -> list[ServerMember]:
         port = ports.take()
         settings = self._settings

@@ -83,8 +83,7 @@ class Serving:
             self._server.close()
             for connection in list(self._connections):
                 connection.cut()
-            while self._connections:  # until their sockets are closed
-                await asyncio.sleep(0)
+            await asyncio.sleep(0)  # in which their sockets are closed
             await self._server.wait_closed()
 
     def perform(self, verb: str, values: Mapping[str, object]) -> dict[str, object]:

@@ -1,0 +1,38 @@
+"""The fake and moto, each in a process of its own, one of each a lane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from coord.testing.sqs import SqsServer
+from tests.integration.sqs.client import Client
+from tests.integration.sqs.moto_server import MotoServer
+
+
+@pytest.fixture(scope="session")
+def sqs_server() -> Iterator[SqsServer]:
+    """In whatever state the last test left it: use `sqs`."""
+    with SqsServer() as server:
+        yield server
+
+
+@pytest.fixture
+def sqs(sqs_server: SqsServer) -> Iterator[SqsServer]:
+    sqs_server.heal()
+    yield sqs_server
+    sqs_server.heal()
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[MotoServer]:
+    with MotoServer() as server:
+        yield server
+
+
+@pytest.fixture
+def client(sqs: SqsServer) -> Iterator[Client]:
+    found = Client(sqs.endpoint)
+    yield found
+    found.close()
