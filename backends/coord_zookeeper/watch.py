@@ -102,10 +102,12 @@ class ZooKeeperWatch:
                 self._bell_armed = True  # before the asking: it may fire before we are told
                 bell = link.arm(Exists(layout.bell, self._bell_rang), deadline)
             if not self._members_armed:
-                self._members_armed = True
+                self._members_armed = self._is_missing = True  # before the asking, as above
                 members = link.arm(GetChildren(layout.members, self._members_moved), deadline)
-                self._members_armed = members is not None or bell is None
-                self._is_missing = members is None
+                if members is not None:
+                    self._is_missing = False
+                elif bell is not None:
+                    self._members_armed = False
         except CoordError:
             self._bell_armed = self._members_armed = False
             return False

@@ -6,9 +6,12 @@ import threading
 import time
 
 import pytest
+from kazoo.protocol.serialization import GetChildren
 
 from coord.testing import FaultProxy
 from coord.testing.servers import ZooKeeperServers
+from coord_zookeeper.deadline import Deadline
+from coord_zookeeper.link import Link
 from tests.integration.zookeeper.support import (
     bare,
     group_name,
@@ -147,4 +150,35 @@ def test_a_watch_may_begin_while_no_server_answers(zookeeper_server: ZooKeeperSe
         wakes.settle()
         writer.put_role(group, role)
         assert until(lambda: bool(wakes.times))
+        watch.close()
+
+
+def test_a_change_that_comes_before_its_watch_knows_that_it_is_armed_loses_no_later_one(
+    zookeeper_server: ZooKeeperServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library's thread may tell of a change before the watch's thread has seen the answer."""
+    group, raced, arm = group_name(), threading.Event(), Link.arm
+    with opened(zookeeper_server.hosts) as writer, opened(zookeeper_server.hosts) as store:
+        role_of(writer, group)
+        wakes = Wakes()
+        watch = store.watch(group, wakes)
+        wakes.settle()
+
+        def late(link: Link, request: object, deadline: Deadline) -> object:
+            answer = arm(link, request, deadline)
+            if isinstance(request, GetChildren) and not raced.is_set():
+                raced.set()
+                writer.open_session(group, record_of("second"), 30.0)
+                time.sleep(0.3)
+            return answer
+
+        monkeypatch.setattr(Link, "arm", late)
+        writer.open_session(group, record_of("first"), 30.0)
+        assert until(raced.is_set)
+        wakes.settle()
+        writer.open_session(group, record_of("third"), 0.5)
+        assert until(lambda: len(store.view(group).members) == 3)
+        wakes.settle()
+        assert until(lambda: len(store.view(group).members) == 2), "it does not heartbeat"
+        assert until(lambda: bool(wakes.times)), "its death woke nobody"
         watch.close()
