@@ -79,7 +79,8 @@ class CoordError(Exception):
     def __str__(self) -> str:
         if not self.cure:
             return self.cause
-        return f"{self.cause.rstrip('.')}. {self.cure}"
+        end = "" if self.cause.endswith((".", "?", "!")) else "."
+        return f"{self.cause}{end} {self.cure}"
 
 
 class UsageError(CoordError):
