@@ -129,16 +129,17 @@ class Lookout:
     def _keep_watch(self) -> None:
         """Set what watches are not, from the next neighbour on until enough of them are there."""
         link = self._link()
-        looked: dict[str, _Target] = {}
+        looked: list[str] = []
         missing = LOOKS_FOR
         for sid in self._ring:
-            one = looked[sid] = self._targets.get(sid) or _Target(self._moved)
+            looked.append(sid)
+            one = self._targets.setdefault(sid, _Target(self._moved))
             if not one.gone and not (one.armed and one.link is link):
                 self._read(sid, one, link)
             missing -= not one.gone
             if not missing:
                 break
-        self._targets = looked
+        self._targets = {sid: self._targets[sid] for sid in looked}
 
     def _read(self, sid: str, one: _Target, link: Link) -> None:
         """Read a session's number, and be told of the next."""
