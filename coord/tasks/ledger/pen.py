@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from coord.errors import Certainty, StoreConflict, StoreError
+from coord.errors import Certainty, StoreConflict, StoreError, StoreUnavailable
 from coord.tasks.ledger.records import Record
 from coord.tasks.spi import Entry, LedgerStore
 
@@ -48,7 +48,9 @@ def put(
     """
     body, tag = record.to_bytes(), expect
     doubt: StoreError | None = None
-    for _ in range(tries):
+    left = tries
+    while left:
+        left -= 1
         try:
             return store.write(key, body, expect=tag, keep_s=keep_s)
         except StoreConflict:
@@ -62,12 +64,15 @@ def put(
         if entry is not None and found is not None and found.run == record.run:
             if found.beat == record.beat:
                 return entry.tag
-            tag = entry.tag  # an earlier writing of ours landed after all: go on from there
+            if entry.tag != tag:  # an earlier writing of ours landed after all: go on from there
+                tag, left = entry.tag, left + 1
         elif (entry.tag if entry else None) != expect:
             return Overtaken(found)
-    if doubt is None:
-        return Overtaken(record_of(key, store.read([key]).get(key)))
-    raise doubt
+    raise doubt or StoreUnavailable(
+        f"the record of {key!r} would not be written, and shows nobody else's writing",
+        cure="Try again.",
+        certainty=Certainty.NOT_APPLIED,
+    )
 
 
 def _read_back(store: LedgerStore, key: str, doubt: StoreError | None) -> Entry | None:
