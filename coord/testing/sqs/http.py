@@ -68,6 +68,7 @@ class Connection(asyncio.Protocol):
         self._everyone = everyone
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
+        self._head: tuple[str, str, dict[str, str], int] | None = None
         self._busy = False
         self._last = False
         self._forget: Callable[[], None] | None = None
@@ -125,33 +126,44 @@ class Connection(asyncio.Protocol):
 
     def _next(self) -> None:
         """Hand on the next request if all of it is here."""
+        if self._head is None and not self._read_head():
+            return
+        assert self._head is not None
+        method, path, headers, length = self._head
+        buffer = self._buffer
+        if len(buffer) < length:
+            if not buffer and headers.pop("expect", "").lower() == "100-continue":
+                self._continue()
+            return
+        body = bytes(buffer[:length])
+        del buffer[:length]
+        self._head = None
+        self._busy = True
+        self._last = headers.get("connection", "").lower() == "close"
+        self._serve(Request(method, path, headers, body), self)
+
+    def _read_head(self) -> bool:
+        """Whether the head of a request that we can read was here; it is taken out."""
         end = self._buffer.find(_END)
         if end < 0:
             if len(self._buffer) > _HEAD_MAX:
                 self._refuse(431)
-            return
+            return False
         try:
             method, path, headers = _head_of(self._buffer[:end].decode("latin-1"))
             length = int(headers.get("content-length", "0"))
         except ValueError:
             self._refuse(400)
-            return
+            return False
         if "transfer-encoding" in headers:
             self._refuse(411)
-            return
+            return False
         if not 0 <= length <= _BODY_MAX:
             self._refuse(413)
-            return
-        start = end + len(_END)
-        if len(self._buffer) < start + length:
-            if headers.pop("expect", "").lower() == "100-continue" and len(self._buffer) == start:
-                self._continue()
-            return
-        body = bytes(self._buffer[start : start + length])
-        del self._buffer[: start + length]
-        self._busy = True
-        self._last = headers.get("connection", "").lower() == "close"
-        self._serve(Request(method, path, headers, body), self)
+            return False
+        del self._buffer[: end + len(_END)]
+        self._head = (method, path, headers, length)
+        return True
 
     def _continue(self) -> None:
         if self._transport is not None:

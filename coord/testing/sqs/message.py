@@ -12,7 +12,7 @@ import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import IntEnum
 from struct import pack
 from typing import Any
 
@@ -42,13 +42,13 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _TEXT, _BINARY = 1, 2
 
 
-class State(Enum):
-    """Where a message stands."""
+class State(IntEnum):
+    """Where a message stands; the number is its place in a queue's counts."""
 
-    DELAYED = "delayed"
-    READY = "ready"
-    IN_FLIGHT = "in flight"
-    GONE = "gone"
+    DELAYED = 0
+    READY = 1
+    IN_FLIGHT = 2
+    GONE = 3
 
 
 @dataclass(slots=True, frozen=True)

@@ -80,7 +80,7 @@ class Queue:
         self._lane: FifoLane | StandardLane = FifoLane() if self.attributes.fifo else StandardLane()
         self._timers = Timers()
         self._ages = Ages()
-        self._counts = dict.fromkeys(State, 0)
+        self._counts = [0] * len(State)
 
     @property
     def fifo(self) -> bool:
