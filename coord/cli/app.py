@@ -43,6 +43,8 @@ COMMANDS = {
     "reshape": _Row("coord.cli.reshape:reshape", "Give a role another number of shards or seats."),
     "depose": _Row("coord.cli.depose:depose", "Take a shard away from whoever leads it."),
     "doctor": _Row("coord.cli.doctor:doctor", "Check the store, and recommend timings for it."),
+    "queue": _Row("coord.cli.queue:queue", "Send to a queue, work it off, and look after it."),
+    "tasks": _Row("coord.cli.tasks:tasks", "Show the tasks of a program."),
     "tokens": _Row("coord.cli.tokens:tokens", "Lift fencing tokens after a restore from backup."),
 }
 

@@ -30,7 +30,7 @@ LEDGERS = Plugins(
 QUEUES = Plugins(
     group="coord.queues",
     noun="queue",
-    extras={"memory": "", "sqlite": "", "sqs": "sqs"},
+    extras={"sqlite": "", "sqs": "sqs"},
 )
 
 

@@ -127,7 +127,7 @@ class Engine:
     def counts(self) -> Mapping[str, int]:
         """How many messages: "received", each outcome by its value, and "undeleted"."""
         with self._lock:
-            return dict(self._counts)
+            return {what: n for what, n in self._counts.items() if what != "left"}
 
     @property
     def running(self) -> int:

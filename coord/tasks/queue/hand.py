@@ -56,6 +56,7 @@ class InHand:
         "began_s",
         "ceiling_s",
         "ceiling_why",
+        "is_full",
         "job",
         "message",
         "outcome",
@@ -73,6 +74,7 @@ class InHand:
         self.began_s = 0.0
         self.until_s = min(self.ceiling_s, sent_at_s + patience.visibility_s * (1 - patience.drift))
         self.outcome: Outcome | None = None
+        self.is_full = False  # it has all the time that it can get
         self.over = False  # the queue has been told the outcome, or need not be: extend no more
         self.job: Job | None = None
         self.why = ""
@@ -92,12 +94,14 @@ class InHand:
         """Work on it may take until `end_s`: it is not kept from others for longer."""
         if (ceiling_s := end_s + self._patience.grace_s) < self.ceiling_s:
             self.ceiling_s, self.ceiling_why = ceiling_s, "the timeout of its task is over"
+            self.is_full = self.until_s >= ceiling_s
             self.until_s = min(self.until_s, ceiling_s)
 
     def extended(self, seconds: float, sent_at_s: float) -> None:
         """The queue hides it for `seconds` more, by a request that was sent then."""
         until_s = min(self.ceiling_s, sent_at_s + seconds * (1 - self._patience.drift))
         self.until_s = max(self.until_s, until_s)
+        self.is_full = seconds < self._patience.visibility_s
 
     def lapse(self, why: str) -> None:
         """It is, or may be, somebody else's: whoever works on it is told. For good."""

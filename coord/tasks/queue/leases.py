@@ -66,8 +66,7 @@ class LeaseBook:
 
     def _is_lost(self, hand: InHand, now: float) -> bool:
         if not hand.over and not hand.lapsed and now >= hand.stop_at_s:
-            has_room = hand.until_s < hand.ceiling_s
-            self._lapse(hand, _UNANSWERED if has_room else hand.ceiling_why, hand.until_s)
+            self._lapse(hand, hand.ceiling_why if hand.is_full else _UNANSWERED, hand.until_s)
         return hand.lapsed
 
     def _lapse(self, hand: InHand, why: str, visible_s: float) -> None:
@@ -107,7 +106,7 @@ class LeaseBook:
                 again.append(hand)
             else:
                 hand.extended(change.seconds, sent_at_s)
-                if hand.until_s < hand.ceiling_s:
+                if not hand.is_full:
                     longer.append(hand)
                 else:
                     heapq.heappush(self._ends, (hand.stop_at_s, next(self._order), hand))

@@ -82,6 +82,7 @@ class Worker:
         self._queue: Queue | None = None
         self._ledger: Ledger | None = None
         self._enqueuer: Enqueuer | None = None
+        self._last_counts: Mapping[str, int] = {}
         if self._scheduled and ledger is None:
             raise ConfigError(
                 f"task {self._scheduled[0].name!r} has a schedule, and this worker has no ledger",
@@ -159,6 +160,7 @@ class Worker:
                 engine.cancel()
                 engine.drain(max(1.0, self._drain_s / 10))
             left += engine.close(end_s)
+            self._last_counts = engine.counts
         if enqueuer is not None and not enqueuer.close(end_s):
             left.append("ticks")
         if left:
@@ -195,7 +197,7 @@ class Worker:
     @property
     def counts(self) -> Mapping[str, int]:
         """How many messages were received, and what became of them."""
-        return self._engine.counts if self._engine is not None else {}
+        return self._engine.counts if self._engine is not None else self._last_counts
 
     def __enter__(self) -> Self:
         return self.start()

@@ -1,0 +1,204 @@
+"""When leases of messages are extended, and when they are given up."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coord.errors import Certainty, StoreError, StoreRefused, StoreUnavailable
+from coord.tasks.queue.hand import InHand, Outcome, Patience
+from coord.tasks.queue.leases import LeaseBook
+from coord.testing.clock import ManualClock
+from tests.unit.tasks.queue.hands import PATIENCE, hand, message
+
+_AWAY = StoreUnavailable("no answer", certainty=Certainty.UNKNOWN)
+_GONE = StoreRefused("the receipt is superseded")
+
+
+class Desk:
+    """A lease book, worked off as the clerk does it, on a clock of the test's."""
+
+    def __init__(self, patience: Patience = PATIENCE, batch_size: int = 10) -> None:
+        self.clock = ManualClock()
+        self.book = LeaseBook(patience, batch_size)
+        self.patience = patience
+        self.overrun: list[InHand] = []
+
+    def take(self, count: int = 1) -> list[InHand]:
+        hands = [hand(self.clock, n, patience=self.patience) for n in range(count)]
+        self.book.take(hands, self.clock.now())
+        return hands
+
+    def turn(self, answer: StoreError | None = None, *, takes_s: float = 0.0) -> list[int]:
+        """Extend what is due; the sizes of the batches."""
+        batches = self.book.due(self.clock.now())
+        self.overrun += self.book.overruns(self.clock.now())
+        for hands in batches:
+            sent_at_s = self.clock.now()
+            changes = self.book.changes(hands, sent_at_s)
+            self.clock.advance(takes_s)
+            answers = [answer] * len(hands)
+            self.book.answered(hands, changes, answers, sent_at_s=sent_at_s, now=self.clock.now())
+        return [len(batch) for batch in batches]
+
+    def run_until(self, end_s: float, answer: StoreError | None = None) -> int:
+        """Turn after turn, each when it is due; how many calls that made."""
+        calls = 0
+        while self.book.next_s <= end_s:
+            self.clock.set(max(self.clock.now(), self.book.next_s))
+            calls += len(self.turn(answer))
+        self.clock.set(max(self.clock.now(), end_s))
+        return calls
+
+
+def test_trust_counts_from_before_the_request_and_leaves_out_the_drift() -> None:
+    clock = ManualClock()
+    held = InHand(message(), clock.now() - 2.0, Patience(30.0, 3600.0, drift=0.01), clock)
+    assert held.deadline_s == clock.now() - 2.0 + 30.0 * 0.99
+
+
+@given(st.floats(-0.002, 0.002), st.floats(0.0, 25.0), st.floats(0.0, 1e6))
+def test_nobody_is_shown_a_message_before_its_holder_stops_trusting_it(
+    rate: float, answer_s: float, sent_at_s: float
+) -> None:
+    """The queue hides it from its answer on, by its own clock, which runs at another rate."""
+    clock = ManualClock(sent_at_s)
+    held = InHand(message(), sent_at_s, PATIENCE, clock)
+    visible_s = sent_at_s + answer_s + PATIENCE.visibility_s / (1 + rate)
+    assert held.deadline_s <= visible_s
+
+
+def test_a_lease_is_extended_after_a_third_of_its_time() -> None:
+    desk = Desk()
+    (held,) = desk.take()
+    began_s = desk.clock.now()
+    assert desk.book.next_s == began_s + 10.0
+    desk.clock.advance(10.0)
+    assert desk.turn() == [1]
+    assert held.deadline_s == pytest.approx(began_s + 10.0 + 30.0 * 0.998)
+
+
+def test_ten_go_into_a_call_and_those_that_come_due_shortly_go_along() -> None:
+    desk = Desk()
+    desk.take(10)
+    desk.clock.advance(0.5)
+    desk.take(13)
+    desk.clock.advance(9.5)
+    assert desk.turn() == [10, 10, 3]
+
+
+def test_what_is_done_with_is_not_extended() -> None:
+    desk = Desk()
+    first, second = desk.take(2)
+    first.over = True
+    desk.clock.advance(10.0)
+    assert desk.turn() == [1]
+    assert second.deadline_s > first.deadline_s
+
+
+def test_a_transient_error_is_tried_again_and_loses_nothing() -> None:
+    desk = Desk()
+    (held,) = desk.take()
+    desk.clock.advance(10.0)
+    for _ in range(5):
+        desk.turn(_AWAY)
+        desk.clock.set(desk.book.next_s)
+    desk.turn()
+    assert not held.lapsed
+    assert held.deadline_s == pytest.approx(desk.clock.now() + 30.0 * 0.998)
+
+
+def test_an_answer_that_never_comes_lapses_the_lease_before_others_can_see_the_message() -> None:
+    desk = Desk()
+    (held,) = desk.take()
+    until_s = held.deadline_s
+    desk.run_until(until_s - PATIENCE.grace_s, _AWAY)
+    assert held.lapsed
+    assert desk.clock.now() <= until_s - PATIENCE.grace_s
+    assert "could not be extended" in held.why
+
+
+def test_a_superseded_receipt_lapses_the_lease_at_once() -> None:
+    desk = Desk()
+    (held,) = desk.take()
+    desk.clock.advance(10.0)
+    desk.turn(_GONE)
+    assert held.lapsed
+    assert held.stopping
+    assert desk.book.next_s <= desk.clock.now(), "an overrun is to be looked for"
+
+
+def test_an_extension_counts_from_its_own_request_and_never_moves_back() -> None:
+    clock = ManualClock()
+    held = hand(clock)
+    held.extended(30.0, clock.now() + 5.0)
+    later_s = held.deadline_s
+    held.extended(30.0, clock.now() + 1.0)
+    assert held.deadline_s == later_s
+
+
+def test_no_extension_reaches_beyond_the_ceiling_and_the_end_is_told_in_time() -> None:
+    patience = Patience(30.0, 100.0)
+    desk = Desk(patience)
+    (held,) = desk.take()
+    began_s = desk.clock.now()
+    desk.run_until(began_s + 70.0)
+    assert began_s + 99.0 < held.deadline_s <= began_s + 100.0 * 0.998
+    assert held.why == ""
+    desk.run_until(began_s + 100.0)
+    assert held.why == "the queue hides no message for longer in all"
+
+
+def test_a_message_at_its_ceiling_is_not_asked_about_again_and_again() -> None:
+    desk = Desk(Patience(30.0, 100.0))
+    desk.take()
+    assert desk.run_until(desk.clock.now() + 100.0) <= 9
+
+
+def test_a_task_that_ignores_its_timeout_does_not_keep_its_message_for_ever() -> None:
+    desk = Desk()
+    (held,) = desk.take()
+    held.bound(desk.clock.now() + 45.0)
+    desk.run_until(desk.clock.now() + 60.0)
+    assert held.lapsed
+    assert held.why == "the timeout of its task is over"
+
+
+def test_one_that_is_still_worked_on_when_others_may_have_it_is_named_once() -> None:
+    class Worked:
+        def cancel(self, why: str) -> None:
+            self.why = why
+
+    desk = Desk()
+    (held,) = desk.take()
+    held.stands_under(Worked())  # type: ignore[arg-type]
+    visible_s = held.deadline_s
+    desk.run_until(visible_s - 0.1, _AWAY)
+    assert held.lapsed
+    assert desk.overrun == []
+    desk.run_until(visible_s + 60.0, _AWAY)
+    assert desk.overrun == [held]
+
+
+def test_one_that_has_stopped_in_time_is_no_overrun() -> None:
+    desk = Desk()
+    (held,) = desk.take()
+    desk.run_until(held.stop_at_s, _AWAY)
+    held.outcome = Outcome.LAPSED
+    desk.run_until(desk.clock.now() + 60.0)
+    assert desk.overrun == []
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(1, 30))
+def test_while_calls_succeed_often_enough_no_lease_is_lost(answers: list[bool], count: int) -> None:
+    """Whatever fails in between: three in a row are survived."""
+    desk = Desk()
+    hands = desk.take(count)
+    failed = 0
+    for is_good in answers:
+        desk.clock.set(max(desk.clock.now(), desk.book.next_s))
+        good = is_good or failed >= 3
+        failed = 0 if good else failed + 1
+        desk.turn(None if good else _AWAY)
+        assert all(held.deadline_s > desk.clock.now() for held in hands)
