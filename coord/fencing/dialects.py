@@ -32,6 +32,7 @@ __all__ = [
     "SQLITE",
     "Dialect",
     "Statements",
+    "checked_table",
     "dialect_named",
     "dialect_of",
 ]
@@ -160,8 +161,22 @@ def dialect_named(asked: str | Dialect) -> Dialect:
     return DIALECTS[asked]
 
 
-def dialect_of(connection: object, asked: str | Dialect | None) -> Dialect:
+def checked_table(table: str, kind: str = "fence") -> str:
+    """Return `table` if it may name one and needs no quoting; raise ConfigError else."""
+    if not _TABLE.fullmatch(table):
+        raise ConfigError(
+            f"{table!r} cannot name a {kind} table",
+            cure="Use letters, digits and _ (63 at most), with a schema before a dot if need be.",
+        )
+    return table
+
+
+def dialect_of(
+    connection: object, asked: str | Dialect | None, *, user: str = "SqlFence"
+) -> Dialect:
     """The dialect that was asked for, or the one that the connection's driver speaks.
+
+    `user`: who asks, for the errors.
 
     Raises ConfigError for connections that await their answers, for unknown drivers, unknown names.
     """
@@ -169,7 +184,7 @@ def dialect_of(connection: object, asked: str | Dialect | None) -> Dialect:
     if not all(map(callable, needed)) or any(map(iscoroutinefunction, needed)):
         raise ConfigError(
             f"{_described(connection)} is not a DB-API connection",
-            cure="SqlFence needs cursor(), commit() and rollback() that return when they are done "
+            cure=f"{user} needs cursor(), commit() and rollback() that return when they are done "
             "(sqlite3, psycopg, pymysql …); asyncio code runs it in a thread.",
         )
     if asked is not None:
@@ -179,7 +194,7 @@ def dialect_of(connection: object, asked: str | Dialect | None) -> Dialect:
         if found is not None:
             return found
     raise ConfigError(
-        f"SqlFence does not know the driver of {_described(connection)}",
+        f"{user} does not know the driver of {_described(connection)}",
         cure=f"Pass dialect=, one of {', '.join(sorted(DIALECTS))}, or hand over the driver's own "
         "connection instead of a wrapper.",
     )
@@ -217,13 +232,8 @@ _TEMPLATES = Statements(
 
 @lru_cache(maxsize=64)
 def _statements(dialect: Dialect, table: str) -> Statements:
-    if not _TABLE.fullmatch(table):
-        raise ConfigError(
-            f"{table!r} cannot name a fence table",
-            cure="Use letters, digits and _ (63 at most), with a schema before a dot if need be.",
-        )
     parts = {
-        "table": table,
+        "table": checked_table(table),
         "row": _ROW,
         "target": dialect.target.replace("{table}", table),
         "role_type": dialect.role_type,

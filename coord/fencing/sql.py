@@ -108,7 +108,7 @@ class SqlFence(Generic[CursorT]):
         Raises UsageError inside an open transaction, and the driver's errors (missing rights).
         """
         found = dialect_of(connection, dialect)
-        _create(Transaction(connection, found), found.statements(table).create)
+        Transaction(connection, found).create(found.statements(table).create)
 
     def __enter__(self) -> CursorT:
         """Begin, compare, hand out a cursor. If this raises, no transaction is left open."""
@@ -181,7 +181,7 @@ class SqlFence(Generic[CursorT]):
         if not self._dialect.creates_table:
             raise self._no_table() from missing
         try:
-            _create(self._transaction, self._dialect.statements(self._table).create)
+            self._transaction.create(self._dialect.statements(self._table).create)
         except Exception as failure:
             raise self._no_table() from failure
 
@@ -191,14 +191,3 @@ class SqlFence(Generic[CursorT]):
             cure="Create it once, as a user who may: SqlFence.create_table(connection), or the "
             f"statement of SqlFence.ddl({self._dialect.name!r}).",
         )
-
-
-def _create(transaction: Transaction[Any], statement: str) -> None:
-    """Twice if need be: in PostgreSQL two who create at once may collide, IF NOT EXISTS or not.
-
-    The loser has waited for the winner's commit, so its second attempt finds the table.
-    """
-    try:
-        transaction.run(lambda cursor: cursor.execute(statement))
-    except Exception:  # noqa: BLE001 - each driver has errors of its own; the second time they pass
-        transaction.run(lambda cursor: cursor.execute(statement))

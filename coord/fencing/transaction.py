@@ -67,11 +67,21 @@ def row_of(cursor: Cursor) -> tuple[Any, ...] | None:
 
 
 class Transaction(Generic[CursorT]):
-    """One connection's transactions. Used from the thread that uses the connection."""
+    """One connection's transactions. Used from the thread that uses the connection.
 
-    def __init__(self, connection: Connection[CursorT], dialect: Dialect) -> None:
+    `inside`: what serves a caller who has begun a transaction of his own, for an error's cure.
+    """
+
+    def __init__(
+        self,
+        connection: Connection[CursorT],
+        dialect: Dialect,
+        *,
+        inside: str = "SqlFence.admit(cursor)",
+    ) -> None:
         self._connection = connection
         self._dialect = dialect
+        self._inside = inside
         self._sqlite = dialect.name == SQLITE.name
         self._by_sql = False
 
@@ -86,8 +96,8 @@ class Transaction(Generic[CursorT]):
         if not standing and _is_open(self._connection):
             raise UsageError(
                 "the connection is inside a transaction already",
-                cure="Commit or roll back first, or call SqlFence.admit(cursor) inside a "
-                "transaction of your own.",
+                cure=f"Commit or roll back first, or call {self._inside} inside a transaction of "
+                "your own.",
             )
         cursor = self._connection.cursor()
         if self._by_sql:
@@ -129,6 +139,16 @@ class Transaction(Generic[CursorT]):
             self.drop(cursor, error)
             raise
         cursor.close()
+
+    def create(self, statement: str) -> None:
+        """Run what creates a table. Twice if need be: in PostgreSQL two who create at once may
+        collide, IF NOT EXISTS or not. The loser has waited for the winner's commit, so its second
+        attempt finds the table.
+        """
+        try:
+            self.run(lambda cursor: cursor.execute(statement))
+        except Exception:  # noqa: BLE001 - each driver has errors of its own; a second time they pass
+            self.run(lambda cursor: cursor.execute(statement))
 
     def _end(self, statement: str, method: Callable[[], object]) -> None:
         if not self._by_sql:
