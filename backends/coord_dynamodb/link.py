@@ -203,7 +203,9 @@ class Link:
             longest_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**tries, spare_s)
             over = not verdict.again or spare_s <= 0
             if over or self._closed.wait(random.uniform(0, longest_s)):
-                raise self._final(verdict.error, doubtful=doubtful) from None
+                cut = self._closed.is_set() and isinstance(verdict.error, StoreUnavailable)
+                error = self._over() if cut else verdict.error
+                raise self._final(error, doubtful=doubtful) from None
 
     @property
     def charged(self) -> Charged:
@@ -240,10 +242,10 @@ class Link:
                 cure="Open another store in the child, after the fork.",
             )
         if self._closed.is_set():
-            raise StoreRefused(
-                f"this store on table {self.table} is closed",
-                cure="Open another; nothing was done.",
-            )
+            raise self._over()
+
+    def _over(self) -> StoreRefused:
+        return StoreRefused(f"this store on table {self.table} is closed", cure="Open another.")
 
     @staticmethod
     def _final(error: CoordError, *, doubtful: bool) -> CoordError:
