@@ -73,36 +73,36 @@ class Cron:
     def after(self, moment: Tick) -> Tick | None:
         """The first tick later than the moment; None: none within 50 years."""
         for day in self._days(self._date_of(moment) - _DAY, 1):
-            # The next day too: clocks that go back over midnight interleave two days.
-            near = [self._first_after(one, moment.us) for one in (day, day + _DAY)]
-            found = [us for us in near if us is not None]
-            if found:
-                return Tick(min(found))
+            first = self._first_after(day, moment.us)
+            if first is not None:
+                # Clocks that go back over midnight interleave two days: look at the next one too.
+                other = self._first_after(day + _DAY, moment.us)
+                return Tick(first if other is None else min(first, other))
         return None
 
     def before(self, moment: Tick) -> Tick | None:
         """The last tick earlier than the moment; None: none within 50 years."""
         for day in self._days(self._date_of(moment) + _DAY, -1):
-            near = [self._last_before(one, moment.us) for one in (day, day - _DAY)]
-            found = [us for us in near if us is not None]
-            if found:
-                return Tick(max(found))
+            last = self._last_before(day, moment.us)
+            if last is not None:
+                other = self._last_before(day - _DAY, moment.us)
+                return Tick(last if other is None else max(last, other))
         return None
 
     def count(self, after: Tick, upto: Tick) -> int:
         """How many ticks lie later than `after` and not later than `upto`; at most 100,000."""
         total = 0
-        last = self._date_of(upto) + _DAY
-        for day in self._days(self._date_of(after) - _DAY, 1):
+        first, last = self._date_of(after) - _DAY, self._date_of(upto) + _DAY
+        for day in self._days(first, 1, years=last.year - first.year):
             if day > last or total >= _COUNT_MOST:
                 break
             base, offsets = _ticks_on(self, day)
             total += bisect_right(offsets, upto.us - base) - bisect_right(offsets, after.us - base)
         return min(total, _COUNT_MOST)
 
-    def _days(self, start: date, step: int) -> Iterator[date]:
+    def _days(self, start: date, step: int, years: int = _HORIZON_YEARS) -> Iterator[date]:
         """The matching days from `start` on, in the direction of `step`; whole months skipped."""
-        day, last_year = start, start.year + step * _HORIZON_YEARS
+        day, last_year = start, start.year + step * years
         while (last_year - day.year) * step >= 0:
             if day.month not in self._cron.months:
                 day = _next_month(day) if step > 0 else day.replace(day=1) - _DAY
@@ -203,7 +203,7 @@ def _ticks_on(cron: Cron, day: date) -> tuple[int, tuple[int, ...]]:
     if day.month not in rules.months or not rules.match_day(day):
         return 0, ()
     start, end = (_midnight(one, tz) for one in (day, day + _DAY))
-    if start.utcoffset() == end.utcoffset():
+    if len({one.replace(fold=fold).utcoffset() for one in (start, end) for fold in (0, 1)}) == 1:
         return Tick.at(start).us, times_us
     found: set[int] = set()
     for time_us in times_us:

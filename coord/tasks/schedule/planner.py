@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from coord.tasks.schedule.plan import Plan, Seen, Skip, TickPart, UnitState, Why
 from coord.tasks.schedule.policies import Missed, Overlap, Policies
 from coord.tasks.schedule.schedule import Schedule
-from coord.tasks.schedule.sight import Sight, look
+from coord.tasks.schedule.sight import AHEAD_MOST, Sight, look
 from coord.tasks.schedule.tick import Tick
 
 __all__ = ["plan"]
@@ -51,10 +51,12 @@ def plan(
     second look: it must be what `look` gave for the same arguments.
     """
     sight = look(schedule, cursor, now_s, policies) if sight is None else sight
-    draft = _Draft(policies, sight, states, sight.wanted[0] if sight.wanted else _NEVER)
+    ticks, whole = _considered(sight, states, parts)
+    draft = _Draft(policies, sight, ticks, states, sight.wanted[0] if sight.wanted else _NEVER)
     for part in range(parts):
         draft.decide(part, ours=mine is None or part in mine)
-    reached, more = _reached(draft, cursor, parts)
+    reached = _reached(draft, cursor)
+    more = not whole and bool(ticks) and reached >= ticks[-1]
     skipped = [one for one in draft.skipped if one.ours or one.unit.tick <= reached]
     skips = [_single(one) for one in skipped]
     if sight.gap is not None and reached >= sight.gap[1]:
@@ -84,6 +86,7 @@ class _Draft:
 
     policies: Policies
     sight: Sight
+    ticks: tuple[Tick, ...]
     states: Mapping[TickPart, Seen]
     wanted_from: Tick
     start: list[TickPart] = field(default_factory=list)
@@ -96,7 +99,7 @@ class _Draft:
         """Sort the part's units: settled, running, to be run, given up."""
         running: list[TickPart] = []
         due: list[TickPart] = []
-        for tick in self.sight.ticks:
+        for tick in self.ticks:
             unit = TickPart(tick, part)
             state = self.states.get(unit, _NOTHING).state
             if state in _SETTLED:
@@ -149,28 +152,36 @@ class _Draft:
         self.skipped.append(_Skipped(unit, why, ours))
 
 
-def _reached(draft: _Draft, cursor: Tick, parts: int) -> tuple[Tick, bool]:
-    """How far everything is settled, and whether a gap ahead needs another plan.
+def _considered(
+    sight: Sight, states: Mapping[TickPart, Seen], parts: int
+) -> tuple[tuple[Tick, ...], bool]:
+    """The ticks that this plan decides about, and whether they are all that are due.
 
-    A gap is passed unread only behind a head of which nothing was ever begun: then nobody planned
-    from there on, for whoever had begun a later tick would have moved the cursor. Otherwise the
-    head is passed, and the next plan looks at the ticks behind it.
+    Nothing is begun or recorded further than AHEAD_MOST ticks behind the cursor that this plan
+    leaves. So what was begun always lies within the head, never in the gap behind it, and a gap
+    may be passed unread: else a run in it would be forgotten and the next tick started beside it.
     """
+    running = (UnitState.IN_PROGRESS, UnitState.ENQUEUED)
+    for index, tick in enumerate(sight.head):
+        units = (TickPart(tick, part) for part in range(parts))
+        if any(states.get(unit, _NOTHING).state in running for unit in units):
+            near = sight.head if sight.gap is not None else sight.ticks
+            chosen = near[: max(index + AHEAD_MOST, len(sight.head))]
+            return chosen, len(chosen) == len(sight.ticks)
+    chosen = sight.head + sight.wanted[:AHEAD_MOST]
+    return chosen, len(chosen) == len(sight.ticks)
+
+
+def _reached(draft: _Draft, cursor: Tick) -> Tick:
+    """How far everything is settled."""
     sight, reached = draft.sight, cursor
-    for tick in sight.head:
+    for index, tick in enumerate(draft.ticks):
         if tick in draft.open:
-            return reached, False
+            return reached
         reached = tick
-    if sight.gap is not None:
-        units = (TickPart(tick, part) for tick in sight.head for part in range(parts))
-        if any(draft.states.get(unit, _NOTHING).state is not UnitState.NONE for unit in units):
-            return reached, True
-        reached = sight.gap[1]
-    for tick in sight.wanted:
-        if tick in draft.open:
-            return reached, False
-        reached = tick
-    return reached, False
+        if sight.gap is not None and index == len(sight.head) - 1:
+            reached = sight.gap[1]
+    return reached
 
 
 def _single(skipped: _Skipped) -> Skip:

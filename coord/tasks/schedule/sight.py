@@ -13,10 +13,12 @@ from coord.tasks.schedule.policies import Missed, Policies
 from coord.tasks.schedule.schedule import Schedule, latest_by, ticks_between
 from coord.tasks.schedule.tick import MICROSECONDS, Tick
 
-__all__ = ["HEAD_MOST", "Sight", "first_cursor", "look"]
+__all__ = ["AHEAD_MOST", "Sight", "first_cursor", "look"]
 
-HEAD_MOST = 64
-"""How many unwanted ticks right after the cursor are looked at; what lies behind is one gap."""
+AHEAD_MOST = 256
+"""How many ticks the parts of a task may drift apart: one part's run that outlasts so many periods
+holds the others up. So many ticks right after the cursor are looked at even if nobody wants them;
+what lies behind is one gap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ def look(schedule: Schedule, cursor: Tick, now_s: float, policies: Policies) -> 
     lowest = max(window, cursor.shifted(1))
     floor = max(_floor(schedule, policies, due, lowest, latest), cursor.shifted(1))
     below = floor.shifted(-1)
-    head = tuple(ticks_between(schedule, cursor, below, HEAD_MOST))
+    head = tuple(ticks_between(schedule, cursor, below, AHEAD_MOST))
     return Sight(
         head=head,
         gap=_gap(schedule, head, below),
@@ -97,7 +99,7 @@ def _floor(schedule: Schedule, policies: Policies, due: Tick, lowest: Tick, late
 
 
 def _gap(schedule: Schedule, head: tuple[Tick, ...], below: Tick) -> tuple[Tick, Tick] | None:
-    if len(head) < HEAD_MOST:
+    if len(head) < AHEAD_MOST:
         return None
     first, last = schedule.after(head[-1]), latest_by(schedule, below)
     return (first, last) if first and last and first <= last else None

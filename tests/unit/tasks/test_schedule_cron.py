@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from coord.errors import ConfigError
 from coord.tasks.schedule import Cron, Tick, ticks_between
 
-# Zones whose clocks move by whole hours; cronsim is a fair judge there.
-_ZONES = ["UTC", "Europe/Berlin", "America/New_York", "America/Havana", "Africa/Cairo"]
+# Zones whose clocks move by a whole hour and not at midnight; cronsim is a fair judge there.
+_ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Europe/London"]
 
 
 def _field(low: int, high: int) -> st.SearchStrategy[str]:
@@ -41,7 +41,7 @@ def test_ticks_lie_where_cronsim_has_them(expression: str, zone: str, start: dat
     assert [tick.moment for tick in ticks] == expected
 
 
-@given(_EXPRESSIONS, st.sampled_from([*_ZONES, "Australia/Lord_Howe"]), _MOMENTS)
+@given(_EXPRESSIONS, st.sampled_from([*_ZONES, "Australia/Lord_Howe", "Africa/Cairo"]), _MOMENTS)
 def test_the_way_back_leads_over_the_same_ticks(
     expression: str, zone: str, start: datetime
 ) -> None:

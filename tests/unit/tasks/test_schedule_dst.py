@@ -99,6 +99,22 @@ def test_a_day_that_a_zone_leaves_out_is_made_up_for_at_its_end() -> None:
     ]
 
 
+def test_clocks_that_go_back_over_midnight_interleave_two_days() -> None:
+    """St. John's, until 2011: 00:01 on the 7th became 23:01 on the 6th."""
+    start, end = Tick.parse("2010-11-07T01:30:00Z"), Tick.parse("2010-11-07T04:00:00Z")
+    cron = Cron("*/30 * * * *", "America/St_Johns")
+    ticks = list(ticks_between(cron, start, end))
+    tz = ZoneInfo("America/St_Johns")
+    assert [tick.moment.astimezone(tz).strftime("%d. %H:%M%z") for tick in ticks] == [
+        "06. 23:30-0230",
+        "07. 00:00-0230",
+        "06. 23:30-0330",
+        "07. 00:00-0330",
+        "07. 00:30-0330",
+    ]
+    assert [cron.before(tick) for tick in ticks] == [start, *ticks[:-1]]
+
+
 _MINUTES = st.sampled_from(["*", "*/5", "*/7", "*/30"])
 _HOURS = st.sampled_from(["*", "*/2", "*/3", "1", "2", "1-3", "0,2"])
 

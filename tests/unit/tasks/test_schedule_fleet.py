@@ -33,7 +33,7 @@ def _moves(period_s: float) -> st.SearchStrategy[_Event]:
 
 def _long_gaps(period_s: float) -> st.SearchStrategy[_Event]:
     """Nobody plans for a long time; or not."""
-    return st.sampled_from([0.0, 0.0, 70.0, 80.0]).map(lambda n: _Event("time", n * period_s))
+    return st.sampled_from([0.0, 0.0, 70.0, 300.0]).map(lambda n: _Event("time", n * period_s))
 
 
 _ACTS = st.one_of(

@@ -20,6 +20,7 @@ from coord.tasks.schedule import (
     look,
     plan,
 )
+from coord.tasks.schedule.sight import AHEAD_MOST
 
 _MINUTE = Every(60.0)
 _CATCH_UP = Policies(missed=Missed.CATCH_UP)
@@ -236,29 +237,34 @@ def test_a_clock_set_back_drops_nothing_for_a_run_that_began_in_the_future() -> 
 def test_a_year_of_silence_costs_no_more_than_an_hour() -> None:
     schedule, year_s = Every(0.5), 365 * 86_400.0
     sight = look(schedule, Tick.of(0.0), year_s, _CATCH_UP)
-    assert len(sight.ticks) <= 64 + _CATCH_UP.most
+    assert len(sight.ticks) <= AHEAD_MOST + _CATCH_UP.most
     todo = plan(schedule, Tick.of(0.0), year_s, _CATCH_UP, {})
     counted = sum(skip.units for skip in todo.skipped)
-    assert counted + len(todo.start) + len(todo.waiting) == schedule.count(
-        Tick.of(0.0), Tick.of(year_s)
-    )
-    assert len(todo.skipped) <= 64 + 2
+    assert counted + _CATCH_UP.most == schedule.count(Tick.of(0.0), Tick.of(year_s))
+    assert len(todo.start) + len(todo.waiting) == AHEAD_MOST
+    assert len(todo.skipped) <= AHEAD_MOST + 2
     assert set(reasons(todo)) == {Why.OUT_OF_WINDOW, Why.TOO_MANY}
     assert todo.cursor.at_s == todo.start[0].tick.at_s - 0.5
 
 
-def test_a_gap_is_passed_unread_only_where_nothing_had_begun() -> None:
-    silent = planned(0, 1000.1)
-    assert (silent.cursor, silent.more) == (t(999), False)
-    alive = planned(0, 1000.1, states={u(1): Seen(UnitState.DONE)})
-    assert (alive.cursor, alive.more, alive.start) == (t(64), True, (u(1000),))
+def test_a_gap_is_passed_in_one_plan_when_nothing_runs_before_it() -> None:
+    todo = planned(0, 1000.1, states={u(1): Seen(UnitState.DONE)})
+    assert (todo.cursor, todo.more, todo.start) == (t(999), False, (u(1000),))
+    assert reasons(todo) == {Why.MISSED: 998}
+
+
+def test_parts_drift_apart_only_so_far_that_no_run_is_out_of_sight() -> None:
+    states = {u(1, 0): Seen(UnitState.DONE), u(1, 1): running(1)}
+    assert planned(0, AHEAD_MOST, states=states, parts=2).start == (u(AHEAD_MOST, 0),)
+    far = planned(0, AHEAD_MOST + 5, states=states, parts=2)
+    assert (far.start, far.cursor, far.more) == ((), t(0), False)
 
 
 def test_a_run_that_lasts_holds_the_cursor_behind_a_gap() -> None:
     rules = Policies(overlap=Overlap.QUEUE)
     todo = planned(0, 1000.1, rules, {u(1): running(1)})
     assert (todo.cursor, todo.more, todo.start) == (t(0), False, ())
-    assert todo.waiting == (u(1000),)
+    assert todo.waiting == ()
 
 
 def test_the_next_look_is_later_than_now_whatever_the_clock_reads() -> None:

@@ -85,9 +85,10 @@ class Desk:
         self.now_s = self.latest_s
         while True:
             todo = self.round()
-            for unit in self.running():
+            running = self.running()
+            for unit in running:
                 self.finish(unit)
-            if not (todo.start or todo.waiting or todo.stop):
+            if not (running or todo.waiting):
                 return
 
     def due_units(self) -> set[TickPart]:
