@@ -173,15 +173,17 @@ class Worker:
                 part.close()
 
     def run(self, *, until_empty: bool = False) -> None:
-        """Run until `stop()`, SIGTERM or SIGINT; with `until_empty` until nothing is left to do.
+        """Start if need be, and run until `stop()`, SIGTERM or SIGINT, or until nothing is left.
 
-        Nothing left: no message is ready, in flight (with anybody) or delayed. Signal handlers are
+        Nothing left (`until_empty`): no message is ready, in flight (with anybody) or delayed. Signal handlers are
         installed on the main thread only, and put back.
         """
         with stopped_by_signals(self.stop):
             try:
-                engine = self.start()._engine  # noqa: SLF001  our own
-                assert engine is not None  # noqa: S101  it has just been made
+                if self._engine is None:
+                    self.start()
+                engine = self._engine
+                assert engine is not None  # noqa: S101  it has just been started
                 empty = 0
                 while not self._stop.wait(_LOOK_S if until_empty else None):
                     empty = empty + 1 if self._is_empty(engine) else 0

@@ -33,6 +33,7 @@ __all__ = ["Duty", "Leading"]
 _AT_ONCE = 8
 _NAP_S = 0.05
 _REST_S = 1.0
+_RETRY_S = 0.2
 _LONGEST_S = 30.0
 _ELSEWHERE_S = 2.0
 _STOPPING_S = 60.0
@@ -198,7 +199,7 @@ class Leading:
             return False
         except CoordError as error:
             _log.warning("unit-not-begun", task=self._duty.spec.name, why=str(error))
-            self._resting[unit] = (failures, self._now_s() + _REST_S)
+            self._resting[unit] = (failures, self._now_s() + _RETRY_S)
             return True
         if isinstance(found, Finished):
             return False

@@ -29,6 +29,7 @@ from coord.tasks.schedule import Every, Schedule
 __all__ = ["FleetTasks"]
 
 _LEASE_TTLS = 3
+_LEAST_TIMEOUT_S = 1.0  # no lease of a session hangs on it
 _MOST_STAGGER_S = 1.0
 _STAGGER_SHARE = 0.1
 
@@ -101,7 +102,7 @@ class FleetTasks:
             self._ledger = Ledger.open(
                 self._url,
                 lease_s=_LEASE_TTLS * self._timing.ttl_s,
-                timeout_s=self._timing.rpc_timeout_s,
+                timeout_s=max(_LEAST_TIMEOUT_S, self._timing.rpc_timeout_s),
                 clock=self._clock,
             )
         return self._ledger
