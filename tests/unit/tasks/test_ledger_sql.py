@@ -103,7 +103,7 @@ def test_inside_a_transaction_of_the_callers_it_ends_with_that(
         cursor = connection.cursor()
         cursor.execute("BEGIN")
         assert once.run_in(cursor, "k", _charge) == {"amount": 3}
-        with pytest.raises(UsageError, match="SqlOnce[.]run_in"):
+        with pytest.raises(UsageError, match=r"SqlOnce\.run_in"):
             once.run("other", _charge)
         end()
         assert _charges(path) == count
