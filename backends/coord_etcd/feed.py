@@ -28,7 +28,6 @@ from contextlib import suppress
 
 import etcd3.etcdrpc as rpc
 import grpc
-from etcd3.etcdrpc import kv_pb2
 
 from coord.errors import CoordError
 from coord_etcd.connection import Connection, Stream
@@ -44,7 +43,6 @@ __all__ = ["EtcdWatch", "Feed"]
 _RETRY_MIN_S = 0.05
 _RETRY_MAX_S = 1.0
 _MOST_EVENTS = 200_000
-_DELETE = kv_pb2.Event.DELETE
 
 
 class EtcdWatch:
@@ -268,7 +266,7 @@ class Feed:
         if answer.created:
             return self._begun(answer.header.revision, run)
         if answer.events:
-            self._arrived([_event(event) for event in answer.events], run)
+            self._arrived(list(answer.events), run)
         return True
 
     def _begun(self, revision: int, run: _Run) -> bool:
@@ -304,7 +302,7 @@ class Feed:
             if run is not self._run:
                 return
             self._events.extend(events)
-            self.complete_to = max(self.complete_to, events[-1].revision)
+            self.complete_to = max(self.complete_to, events[-1].kv.mod_revision)
             if len(self._events) > _MOST_EVENTS:  # nobody reads: they will read everything
                 self._events = []
                 self.complete_from = self.complete_to + 1
@@ -317,10 +315,6 @@ class Feed:
             watches = tuple(self._watches) if run is self._run else ()
         for watch in watches:
             watch.wake()
-
-
-def _event(event: Message) -> Event:
-    return Event(event.kv.mod_revision, event.kv, event.type == _DELETE)
 
 
 def _broken(error: grpc.RpcError) -> bool:

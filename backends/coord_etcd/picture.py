@@ -12,10 +12,11 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import lru_cache
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Protocol
 
 from coord.codec import key_of, note_of, role_of
 from coord.model import Claim, ClaimKey, LiveMember, RoleRecord, View
+from coord_etcd import wire
 from coord_etcd.keys import CLAIM, MEMBER, ROLE, Keys
 from coord_etcd.records import UNREADABLE, ClaimRow, KeyValue, claim_row, live_member, unclean
 
@@ -25,12 +26,11 @@ __all__ = ["Event", "Picture"]
 _key_of = lru_cache(maxsize=1 << 16)(key_of)
 
 
-class Event(NamedTuple):
-    """A key that changed at a revision; deleted if it has no value any more."""
+class Event(Protocol):
+    """etcd's own message: a key that changed, at its revision, or was deleted."""
 
-    revision: int
     kv: KeyValue
-    deleted: bool
+    type: int
 
 
 class Picture:
@@ -76,11 +76,14 @@ class Picture:
 
     def apply(self, events: Iterable[Event], complete_to: int) -> None:
         """Take in what changed after `seen`, in order; with it all is there up to `complete_to`."""
-        for revision, kv, deleted in events:
+        for event in events:
+            kv = event.kv
+            revision = kv.mod_revision
             if revision <= self.seen:
                 continue
             kind, rest = self._keys.parts(kv.key)
-            changed = self._drop(kind, rest) if deleted else self._put(kind, rest, kv)
+            gone = event.type == wire.DELETE
+            changed = self._drop(kind, rest) if gone else self._put(kind, rest, kv)
             if changed:
                 self._changed_at = revision
         self.seen = max(self.seen, complete_to)

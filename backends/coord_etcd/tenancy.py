@@ -74,7 +74,7 @@ class Tenancy:
                     pending[place] = change
             if not pending:
                 break
-        return [answers.get(place, Held(request.key)) for place, request in enumerate(requests)]
+        return [answers.get(place) or Held(request.key) for place, request in enumerate(requests)]
 
     def _take(
         self,

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import etcd3.etcdrpc as rpc
+from etcd3.etcdrpc import kv_pb2
 
 from coord_etcd.records import KeyValue
 
 __all__ = [
+    "DELETE",
     "KEYS_PER_REQUEST",
     "Change",
     "Header",
@@ -33,6 +35,9 @@ KEYS_PER_REQUEST = 120
 
 Message = Any
 """A message of etcd's protocol; its classes are generated and have no types."""
+
+DELETE: int = kv_pb2.Event.DELETE
+"""The type of an event that tells of a deletion."""
 
 _EQUAL = rpc.Compare.EQUAL
 _NOT_EQUAL = rpc.Compare.NOT_EQUAL

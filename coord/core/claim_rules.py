@@ -98,9 +98,9 @@ class ClaimRules:
 
         A longer step that was declared before is granted; progress buys no more time.
         """
-        due = self._m.attended.reading(now) + tenancy.debt.timeout_s
-        if tenancy.debt.due_s == _INF or due > tenancy.debt.due_s:
-            self._m.debts.owe(tenancy.debt, due)
+        due = self._m.attended.reading(now) + tenancy.timeout_s
+        if tenancy.due_s == _INF or due > tenancy.due_s:
+            self._m.debts.owe(tenancy, due)
 
     # --- answers -----------------------------------------------------------------------------
 
@@ -150,8 +150,8 @@ class ClaimRules:
         if not wanted:
             self.give_back(tenancy, None)
             return
-        if tenancy.debt.timeout_s != _INF:
-            m.debts.owe(tenancy.debt, m.attended.reading(now) + tenancy.debt.timeout_s)
+        if tenancy.timeout_s != _INF:
+            m.debts.owe(tenancy, m.attended.reading(now) + tenancy.timeout_s)
         m.emit(
             c.StartTerm(
                 tenancy.number,
@@ -171,7 +171,7 @@ class ClaimRules:
     def give_back(self, tenancy: Tenancy, kind: EndingKind | None) -> None:
         """Its code has stopped, or never began: give the claim back in order."""
         m = self._m
-        m.debts.settle(tenancy.debt)
+        m.debts.settle(tenancy)
         if m.keeper.phase is SessionPhase.FADING:
             m.tenures.work_ended(tenancy, None)
             return
@@ -286,5 +286,5 @@ class ClaimRules:
         if tenancy.active:
             self._m.report("deposed", f"claim {tenancy.key}: {why}")
             self._m.stop_term(tenancy, why, now_over=True)
-        self._m.debts.settle(tenancy.debt)
+        self._m.debts.settle(tenancy)
         self._m.tenures.taken(tenancy, why)

@@ -19,7 +19,7 @@ loop that works for thousands of tenures makes them all fall due together.
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["AttendedClock", "Debt", "DebtBook"]
 
@@ -61,9 +61,10 @@ class Debt:
 
     number: int
     timeout_s: float
-    due_s: float = _INF
-    count: int = 0
-    entry_s: float = _INF
+    due_s: float = field(default=_INF, kw_only=True)
+    count: int = field(default=0, kw_only=True)
+    """How often it has made progress."""
+    entry_s: float = field(default=_INF, kw_only=True)
     """Where its entry stands in the book; infinite while it has none."""
 
 

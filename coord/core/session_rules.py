@@ -175,7 +175,7 @@ class SessionRules:
         late = self._m.tenures.late
         if not late:
             return _EMPTY_BEACON
-        overdue = (Overdue(t.key, t.token, t.debt.count) for t in late.values())
+        overdue = (Overdue(t.key, t.token, t.count) for t in late.values())
         return Beacon(overdue=tuple(overdue)).to_bytes()
 
     def on_beat(self, event: e.Done, proof: Proof) -> None:

@@ -20,7 +20,7 @@ Rules kept here:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from coord.config import Role
 from coord.core.progress import Debt
@@ -35,10 +35,9 @@ _INF = float("inf")
 
 
 @dataclass(slots=True, eq=False)
-class Tenancy:
-    """One tenure, from request to the end of its code."""
+class Tenancy(Debt):
+    """One tenure, from request to the end of its code, with what it owes."""
 
-    number: int
     key: ClaimKey
     role: Role
     note: Note
@@ -53,7 +52,6 @@ class Tenancy:
     """Whether the store was told of the first progress, or is being told."""
     kind: EndingKind | None = None
     why: str = ""
-    debt: Debt = field(default_factory=lambda: Debt(0, _INF))
 
     @property
     def active(self) -> bool:
@@ -121,7 +119,7 @@ class Tenures:
         """A claim is about to be asked for."""
         timeout = role.progress_timeout_s if role.progress_timeout_s is not None else _INF
         number = self._next_number
-        tenancy = Tenancy(number, key, role, note, session, debt=Debt(number, timeout))
+        tenancy = Tenancy(number, timeout, key, role, note, session)
         self._next_number += 1
         self._by_key[key] = tenancy
         self._by_number[tenancy.number] = tenancy

@@ -49,14 +49,13 @@ class WorkRules:
             tenancy = m.tenures.numbered(number)
             if tenancy is None or not tenancy.active:
                 continue
-            debt = tenancy.debt
-            if debt.timeout_s != _INF and not self._owes_stop(tenancy):
-                m.debts.owe(debt, attended_s + (debt.timeout_s if max_s is None else max_s))
+            if tenancy.timeout_s != _INF and not self._owes_stop(tenancy):
+                m.debts.owe(tenancy, attended_s + (tenancy.timeout_s if max_s is None else max_s))
 
     @staticmethod
     def _owes_stop(tenancy: Tenancy) -> bool:
         """Code that was asked to stop owes that, and nothing else buys it more time."""
-        return tenancy.phase is TenurePhase.STOPPING and tenancy.debt.due_s != _INF
+        return tenancy.phase is TenurePhase.STOPPING and tenancy.due_s != _INF
 
     def rested(self, numbers: Iterable[int], now: float, *, cycled: bool) -> None:
         """Code entered `wait()`. Coming back to it after working shows that it is not wedged."""
@@ -65,7 +64,7 @@ class WorkRules:
             tenancy = m.tenures.numbered(number)
             if tenancy is None or tenancy.phase is not TenurePhase.LEADING:
                 continue
-            m.debts.settle(tenancy.debt)
+            m.debts.settle(tenancy)
             if cycled:
                 self._made_progress(tenancy, now)
 
@@ -74,10 +73,9 @@ class WorkRules:
         tenancy = self._m.tenures.numbered(event.number)
         if tenancy is None or not tenancy.active:
             return
-        debt = tenancy.debt
-        debt.count += 1
-        if debt.due_s != _INF and not self._owes_stop(tenancy):
-            self._m.debts.owe(debt, self._m.attended.reading(event.now) + debt.timeout_s)
+        tenancy.count += 1
+        if tenancy.due_s != _INF and not self._owes_stop(tenancy):
+            self._m.debts.owe(tenancy, self._m.attended.reading(event.now) + tenancy.timeout_s)
         self._made_progress(tenancy, event.now)
 
     def _made_progress(self, tenancy: Tenancy, now: float) -> None:
@@ -141,7 +139,7 @@ class WorkRules:
         if tenancy.active:
             self._claims.give_back(tenancy, event.kind or tenancy.kind)
             return
-        self._m.debts.settle(tenancy.debt)
+        self._m.debts.settle(tenancy)
         self._m.tenures.work_ended(tenancy, None)
 
     def judge_late(self) -> None:

@@ -266,6 +266,7 @@ class Engine:
         for term in ended:
             self.crew.over(term)
         self._deliver_all(local)
+        self.giving = isinstance(command, c.Claim)  # nobody waits for a view
         self.crew.overruns.judge(now)
         if command is not None:
             self._perform(command)
