@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from coord.tasks.schedule import Cron, Every, Missed, Overlap, Policies, Schedule, Why
 from tests.unit.tasks.ticking import Desk
 
+_MOST = 40
 _START_S = 1_774_740_000.0  # 2026-03-28T23:20:00Z: Berlin's clocks go forward in the night
 _SCHEDULES: list[Schedule] = [
     Every(30.0),
@@ -33,7 +34,7 @@ def _moves(period_s: float) -> st.SearchStrategy[_Event]:
 
 def _long_gaps(period_s: float) -> st.SearchStrategy[_Event]:
     """Nobody plans for a long time; or not."""
-    return st.sampled_from([0.0, 0.0, 70.0, 300.0]).map(lambda n: _Event("time", n * period_s))
+    return st.sampled_from([0.0, 0.0, 12.0, 300.0]).map(lambda n: _Event("time", n * period_s))
 
 
 _ACTS = st.one_of(
@@ -70,6 +71,8 @@ def _lived(
     most: int = 1000,
 ) -> Desk:
     (schedule, period_s), events = case
+    if missed is Missed.CATCH_UP and most > _MOST:  # each tick is run: a long silence takes long
+        events = [one for one in events if one.amount < 100 * period_s]
     policies = Policies(
         missed=missed,
         overlap=overlap,
@@ -114,7 +117,7 @@ def test_catching_up_within_the_window_runs_every_tick_exactly_once(case: _Case)
 def test_every_unit_is_completed_once_or_given_up_once(
     case: _Case, missed: Missed, overlap: Overlap, window: float
 ) -> None:
-    desk = _lived(case, missed, overlap, window, most=40)
+    desk = _lived(case, missed, overlap, window, most=_MOST)
     assert set(desk.completed) | set(desk.dropped) == desk.due_units()
     assert not set(desk.completed) & set(desk.dropped)
     assert set(desk.completed.values()) <= {1}
