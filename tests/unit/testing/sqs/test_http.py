@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from typing import Self
 
 import pytest
 
@@ -21,9 +22,43 @@ def fake() -> Iterator[SqsFake]:
         yield found
 
 
-def connect(fake: SqsFake) -> socket.socket:
-    host, port = fake.endpoint.removeprefix("http://").split(":")
-    return socket.create_connection((host, int(port)), timeout=20)
+class Peer:
+    """A client's end of a connection."""
+
+    def __init__(self, fake: SqsFake) -> None:
+        host, port = fake.endpoint.removeprefix("http://").split(":")
+        self._socket = socket.create_connection((host, int(port)), timeout=20)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._data = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def send(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def more(self) -> bool:
+        """Whether more came before the end of the connection."""
+        data = self._socket.recv(65_536)
+        self._data += data
+        return bool(data)
+
+    def take(self, number: int) -> bytes:
+        while len(self._data) < number:
+            assert self.more(), "the connection has ended"
+        taken, self._data = self._data[:number], self._data[number:]
+        return taken
+
+    def reply(self) -> tuple[int, str, bytes]:
+        """Status, head and body of one reply."""
+        while b"\r\n\r\n" not in self._data:
+            assert self.more(), "the connection has ended"
+        head = self.take(self._data.index(b"\r\n\r\n") + 4).decode()
+        length = int(head.lower().partition("content-length: ")[2].split("\r\n")[0])
+        return int(head.split()[1]), head, self.take(length)
 
 
 def request(operation: str, *lines: str, **params: object) -> bytes:
@@ -32,71 +67,50 @@ def request(operation: str, *lines: str, **params: object) -> bytes:
     return head.encode() + b"\r\n" + body
 
 
-def reply(peer: socket.socket) -> tuple[int, str, bytes]:
-    """Status, head and body of one reply."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        data += _more(peer)
-    head, _, body = data.partition(b"\r\n\r\n")
-    text = head.decode()
-    length = int(text.lower().partition("content-length: ")[2].split("\r\n")[0])
-    while len(body) < length:
-        body += _more(peer)
-    assert len(body) == length
-    return int(text.split()[1]), text, body
-
-
-def _more(peer: socket.socket) -> bytes:
-    data = peer.recv(65_536)
-    assert data, "the connection has ended"
-    return data
-
-
 def test_a_connection_serves_one_request_after_the_other(fake: SqsFake) -> None:
-    with connect(fake) as peer:
+    with Peer(fake) as peer:
         for number in range(3):
-            peer.sendall(request("SendMessage", QueueUrl="q", MessageBody=str(number)))
-            assert reply(peer)[0] == 200
+            peer.send(request("SendMessage", QueueUrl="q", MessageBody=str(number)))
+            assert peer.reply()[0] == 200
     assert fake.stats().queues["q"].ready == 3
 
 
 def test_a_request_may_come_byte_by_byte(fake: SqsFake) -> None:
-    with connect(fake) as peer:
-        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with Peer(fake) as peer:
         for byte in request("SendMessage", QueueUrl="q", MessageBody="é"):
-            peer.sendall(bytes([byte]))
-        assert reply(peer)[0] == 200
+            peer.send(bytes([byte]))
+        assert peer.reply()[0] == 200
 
 
 def test_requests_that_come_together_are_answered_in_turn(fake: SqsFake) -> None:
-    with connect(fake) as peer:
+    with Peer(fake) as peer:
         both = request("ReceiveMessage", QueueUrl="q", WaitTimeSeconds=5)
-        peer.sendall(both + request("Nonsense"))
+        peer.send(both + request("Nonsense"))
         fake.wait_for_polls(1)
         fake.advance(5)
-        assert reply(peer)[2] == b"{}"
-        status, head, _ = reply(peer)
+        assert peer.reply()[2] == b"{}"
+        status, head, _ = peer.reply()
         assert status == 400
         assert "x-amzn-query-error: InvalidAction;Sender" in head
 
 
 def test_a_client_that_asks_whether_to_go_on_is_told_to(fake: SqsFake) -> None:
-    with connect(fake) as peer:
+    with Peer(fake) as peer:
         whole = request("SendMessage", "Expect: 100-continue", QueueUrl="q", MessageBody="a")
         head, _, body = whole.partition(b"\r\n\r\n")
-        peer.sendall(head + b"\r\n\r\n")
-        assert _more(peer) == b"HTTP/1.1 100 Continue\r\n\r\n"
-        peer.sendall(body)
-        assert reply(peer)[0] == 200
+        peer.send(head + b"\r\n\r\n")
+        assert peer.take(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        peer.send(body)
+        assert peer.reply()[0] == 200
 
 
 def test_the_connection_ends_if_the_client_says_so(fake: SqsFake) -> None:
-    with connect(fake) as peer:
-        peer.sendall(request("ListQueues", "Connection: close"))
-        status, head, _ = reply(peer)
+    with Peer(fake) as peer:
+        peer.send(request("ListQueues", "Connection: close"))
+        status, head, _ = peer.reply()
         assert status == 200
         assert "Connection: close" in head
-        assert peer.recv(1) == b""
+        assert not peer.more()
 
 
 @pytest.mark.parametrize(
@@ -114,19 +128,19 @@ def test_the_connection_ends_if_the_client_says_so(fake: SqsFake) -> None:
 def test_what_is_no_request_is_refused_and_the_connection_ends(
     fake: SqsFake, data: bytes, status: int
 ) -> None:
-    with connect(fake) as peer:
-        peer.sendall(data)
-        assert reply(peer)[0] == status
-        assert peer.recv(1) == b""
-    with connect(fake) as peer:  # and the server goes on
-        peer.sendall(request("ListQueues"))
-        assert reply(peer)[0] == 200
+    with Peer(fake) as peer:
+        peer.send(data)
+        assert peer.reply()[0] == status
+        assert not peer.more()
+    with Peer(fake) as peer:  # and the server goes on
+        peer.send(request("ListQueues"))
+        assert peer.reply()[0] == 200
 
 
 def test_a_body_that_is_no_json_is_refused(fake: SqsFake) -> None:
-    with connect(fake) as peer:
-        peer.sendall(HEAD.format("ListQueues", 5).encode() + b"\r\n{nope")
-        status, _, body = reply(peer)
+    with Peer(fake) as peer:
+        peer.send(HEAD.format("ListQueues", 5).encode() + b"\r\n{nope")
+        status, _, body = peer.reply()
         assert (status, json.loads(body)["__type"]) == (
             400,
             "com.amazon.coral.service#SerializationException",
@@ -134,41 +148,41 @@ def test_a_body_that_is_no_json_is_refused(fake: SqsFake) -> None:
 
 
 def test_the_query_protocol_is_refused_in_words(fake: SqsFake) -> None:
-    with connect(fake) as peer:
-        peer.sendall(b"POST / HTTP/1.1\r\nContent-Length: 17\r\n\r\nAction=ListQueues")
-        status, _, body = reply(peer)
+    with Peer(fake) as peer:
+        peer.send(b"POST / HTTP/1.1\r\nContent-Length: 17\r\n\r\nAction=ListQueues")
+        status, _, body = peer.reply()
         assert (status, b"JSON protocol" in body) == (400, True)
 
 
 def test_a_request_that_breaks_the_fake_gets_an_answer(
     fake: SqsFake, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with connect(fake) as peer:
-        peer.sendall(request("SendMessage", QueueUrl="q", MessageBody="a", MessageAttributes=[1]))
-        assert reply(peer)[0] == 500
-        peer.sendall(request("ListQueues"))
-        assert reply(peer)[0] == 200
+    with Peer(fake) as peer:
+        peer.send(request("SendMessage", QueueUrl="q", MessageBody="a", MessageAttributes=[1]))
+        assert peer.reply()[0] == 500
+        peer.send(request("ListQueues"))
+        assert peer.reply()[0] == 200
     assert "Traceback" in capsys.readouterr().err
 
 
 def test_a_lost_reply_is_a_cut_connection(fake: SqsFake) -> None:
     fake.inject(Fault.drop_reply("SendMessage", times=1))
-    with connect(fake) as peer:
-        peer.sendall(request("SendMessage", QueueUrl="q", MessageBody="a"))
-        assert peer.recv(1) == b""
+    with Peer(fake) as peer:
+        peer.send(request("SendMessage", QueueUrl="q", MessageBody="a"))
+        assert not peer.more()
     stats = fake.stats()
     assert (stats.queues["q"].ready, stats.faults, stats.calls) == (1, 1, {"SendMessage": 1})
 
 
 def test_a_client_that_hangs_up_while_it_waits_gets_no_message(fake: SqsFake) -> None:
-    with connect(fake) as peer:
-        peer.sendall(request("ReceiveMessage", QueueUrl="q", WaitTimeSeconds=20))
+    with Peer(fake) as peer:
+        peer.send(request("ReceiveMessage", QueueUrl="q", WaitTimeSeconds=20))
         fake.wait_for_polls(1)
-    with connect(fake) as other:
+    with Peer(fake) as other:
         while fake.stats().polls:
             pass
-        other.sendall(request("SendMessage", QueueUrl="q", MessageBody="a"))
-        reply(other)
+        other.send(request("SendMessage", QueueUrl="q", MessageBody="a"))
+        other.reply()
     assert fake.stats().queues["q"].ready == 1
 
 
@@ -176,11 +190,11 @@ def test_a_fake_serves_until_it_is_stopped() -> None:
     fake = SqsFake(clock=ManualClock())
     with pytest.raises(UsageError, match="not started"):
         fake.stats()
-    with fake, connect(fake) as peer:
-        peer.sendall(request("ListQueues"))
-        assert reply(peer)[0] == 200
+    with fake, Peer(fake) as peer:
+        peer.send(request("ListQueues"))
+        assert peer.reply()[0] == 200
         fake.stop()
-        assert peer.recv(1) == b""
+        assert not peer.more()
     with pytest.raises(UsageError, match="not started"):
         fake.stats()
 

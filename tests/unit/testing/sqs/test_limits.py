@@ -217,17 +217,6 @@ def test_a_purge_drops_everything_and_is_allowed_once_a_minute() -> None:
     assert desk.bodies() == ["c"]
 
 
-def test_groups_with_much_in_flight_wait_behind_the_others() -> None:
-    desk = Desk()
-    for number in range(40):
-        desk.send(f"loud{number}", MessageGroupId="loud")
-    for _ in range(3):
-        desk.receive(10)
-    desk.send("quiet", MessageGroupId="quiet")
-    assert desk.bodies(1) == ["quiet"]
-    assert desk.bodies(1) == ["loud30"]
-
-
 def test_the_head_of_a_standard_queue_can_be_out_of_order() -> None:
     desk = Desk()
     desk.control.perform("misbehave", {"reorder": 50})
