@@ -28,83 +28,33 @@ was seen tells: if it still shows our generation, whoever raises it later finds 
 
 from __future__ import annotations
 
-import random
 import secrets
-import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 from coord.errors import ConfigError, InternalError, UsageError
 from coord.fencing import Fenceable, Stamp, Verdict, checked_stamp, judge, refusal
 from coord.model import checked_name
+from coord_dynamodb.acts import (
+    ActWrites,
+    Client,
+    code_of,
+    collided,
+    make_table,
+    pause,
+    reasons_of,
+)
 
 __all__ = ["DynamoDBFence", "FencedWrites"]
 
-_ACTIONS = 100
 _TRIES = 8
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.01, 0.3
 _GATE = "gate"
 _Item = Mapping[str, Any]
 
 
-class _Client(Protocol):
-    """What we use of `boto3.client("dynamodb")`."""
-
-    def transact_write_items(self, **asked: Any) -> Any:  # noqa: ANN401
-        """All writes or none."""
-        ...
-
-    def get_item(self, **asked: Any) -> Any:  # noqa: ANN401
-        """One item."""
-        ...
-
-    def query(self, **asked: Any) -> Any:  # noqa: ANN401
-        """The items of a partition."""
-        ...
-
-    def update_item(self, **asked: Any) -> Any:  # noqa: ANN401
-        """Change one item."""
-        ...
-
-    def create_table(self, **asked: Any) -> Any:  # noqa: ANN401
-        """Make a table."""
-        ...
-
-
-class FencedWrites:
-    """What one act is to write; nothing is sent before the block ends.
-
-    The arguments are those of boto3's `transact_write_items`, values in DynamoDB's own form
-    (`{"S": "text"}`).
-    """
-
-    def __init__(self) -> None:
-        self.actions: list[dict[str, Any]] = []
-
-    def put(self, **asked: Any) -> None:  # noqa: ANN401
-        """Write an item: `TableName`, `Item`, perhaps `ConditionExpression`."""
-        self._add("Put", asked)
-
-    def update(self, **asked: Any) -> None:  # noqa: ANN401
-        """Change an item: `TableName`, `Key`, `UpdateExpression`, its values."""
-        self._add("Update", asked)
-
-    def delete(self, **asked: Any) -> None:  # noqa: ANN401
-        """Delete an item: `TableName`, `Key`, perhaps `ConditionExpression`."""
-        self._add("Delete", asked)
-
-    def check(self, **asked: Any) -> None:  # noqa: ANN401
-        """Write only if an item meets a condition: `TableName`, `Key`, `ConditionExpression`."""
-        self._add("ConditionCheck", asked)
-
-    def _add(self, kind: str, asked: dict[str, Any]) -> None:
-        if len(self.actions) + 1 >= _ACTIONS:
-            raise UsageError(
-                f"an act of more than {_ACTIONS - 1} writes",
-                cure="DynamoDB takes 100 a transaction, and the fence needs one: cut it up.",
-            )
-        self.actions.append({kind: asked})
+class FencedWrites(ActWrites):
+    """What one fenced act is to write."""
 
 
 class DynamoDBFence:
@@ -139,7 +89,7 @@ class DynamoDBFence:
     def __init__(
         self,
         term: Fenceable,
-        client: _Client,
+        client: Client,
         *,
         table: str = "coord_fence",
         resource: str = "default",
@@ -154,26 +104,12 @@ class DynamoDBFence:
         self._writes: FencedWrites | None = None
 
     @staticmethod
-    def create_table(client: _Client, *, table: str = "coord_fence") -> None:
+    def create_table(client: Client, *, table: str = "coord_fence") -> None:
         """Have the register made, on demand, unless it exists. It takes some seconds to be ready.
 
         Raises botocore's errors (missing rights).
         """
-        try:
-            client.create_table(
-                TableName=table,
-                BillingMode="PAY_PER_REQUEST",
-                KeySchema=[
-                    {"AttributeName": "pk", "KeyType": "HASH"},
-                    {"AttributeName": "sk", "KeyType": "RANGE"},
-                ],
-                AttributeDefinitions=[
-                    {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")
-                ],
-            )
-        except Exception as error:
-            if _code(error) != "ResourceInUseException":
-                raise
+        make_table(client, table)
 
     def __enter__(self) -> FencedWrites:
         """Check the term; hand out what collects the writes."""
@@ -205,13 +141,13 @@ class DynamoDBFence:
                 self._transact([self._ours(), *actions])
                 return
             except Exception as error:
-                reasons = _reasons(error)
+                reasons = reasons_of(error)
                 if reasons and reasons[0].get("Code") == "ConditionalCheckFailed":
                     self._move(_stamp(reasons[0].get("Item")))
-                elif not _collided(error) or turn == _TRIES - 1:
+                elif not collided(error) or turn == _TRIES - 1:
                     raise
                 else:
-                    _pause(turn)
+                    pause(turn)
         raise InternalError(
             f"fence table {self._table} does not keep the stamp of {self._key}: nothing written",
             cure="Its items must never be deleted or changed by hand or by clean-up jobs.",
@@ -257,7 +193,7 @@ class DynamoDBFence:
         try:
             self._transact([open_gate, {"Update": made}])
         except Exception as error:
-            if not _reasons(error):
+            if not reasons_of(error):
                 raise  # else: somebody was quicker, and the next look tells
 
     # --------------------------------------------------------------------------- the register
@@ -296,11 +232,11 @@ class DynamoDBFence:
                 )
                 return
             except Exception as error:
-                if _code(error) == "ConditionalCheckFailedException":
+                if code_of(error) == "ConditionalCheckFailedException":
                     return
-                if not _collided(error) or turn == _TRIES - 1:
+                if not collided(error) or turn == _TRIES - 1:
                     raise
-                _pause(turn)
+                pause(turn)
 
     def _gate(self) -> tuple[int, int]:
         """The role's generation, and the generation to which all items have been raised."""
@@ -351,23 +287,3 @@ def _int(item: _Item, name: str) -> int:
 
 def _n(value: int) -> _Item:
     return {"N": str(value)}
-
-
-def _code(error: Exception) -> str:
-    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
-
-
-def _reasons(error: Exception) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = getattr(error, "response", {}).get("CancellationReasons") or []
-    return found
-
-
-def _collided(error: Exception) -> bool:
-    """Whether it was another transaction on the same items, and nothing else, that refused it."""
-    codes = {reason.get("Code") for reason in _reasons(error)} - {"None", None}
-    return codes == {"TransactionConflict"} or _code(error) == "TransactionConflictException"
-
-
-def _pause(turn: int) -> None:
-    longest_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**turn)
-    time.sleep(random.uniform(longest_s / 3, longest_s))

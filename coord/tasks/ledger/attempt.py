@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from coord.errors import Certainty, Fenced, LeadershipLost, StoreError, UsageError
 from coord.tasks.ledger.lease import Lease
 from coord.tasks.ledger.pen import TRIES, Overtaken, put
-from coord.tasks.ledger.records import Record, State, result_text
+from coord.tasks.ledger.records import Record, State
+from coord.tasks.payloads import result_text
 from coord.tasks.spi import checked_body
 
 if TYPE_CHECKING:

@@ -33,9 +33,9 @@ from coord.tasks.ledger.records import (
     State,
     begun,
     decide,
-    digest,
 )
 from coord.tasks.opening import open_ledger
+from coord.tasks.payloads import digest
 from coord.tasks.spi import Entry, LedgerStore, checked_body, checked_keep, checked_key
 
 __all__ = ["Known", "Ledger"]

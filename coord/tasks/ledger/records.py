@@ -17,14 +17,14 @@ When may a key that is in progress be begun anew? Only when its run cannot trust
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
-from coord.errors import StoreRefused, UsageError
+from coord.errors import StoreRefused
+from coord.tasks.payloads import result_text
 
 __all__ = [
     "Asked",
@@ -38,10 +38,9 @@ __all__ = [
     "State",
     "begun",
     "decide",
-    "digest",
-    "result_text",
 ]
 
+_ABSENT = object()
 _LEAST_WAIT_S = 0.001
 """Or whoever waits as told may be a rounding error too early, for ever."""
 
@@ -116,7 +115,7 @@ class Record:
                 scope=str(fields.get("scope", "")),
                 token=int(fields.get("token", 0)),
                 payload=str(fields.get("payload", "")),
-                result="" if result is _ABSENT else _json(result),
+                result="" if result is _ABSENT else result_text(key, result),
                 why=str(fields.get("why", "")),
                 at=str(fields.get("at", "")),
                 by=str(fields.get("by", "")),
@@ -223,39 +222,3 @@ def begun(asked: Asked, attempt: int, *, run: str, at: str, by: str) -> Record:
         at=at,
         by=by,
     )
-
-
-def digest(payload: object) -> str:
-    """What is remembered of a payload: equal JSON gives equal digests, whatever its order of
-    names. Empty for None. Raises UsageError for what is no JSON.
-    """
-    if payload is None:
-        return ""
-    if isinstance(payload, bytes):
-        return hashlib.sha256(payload).hexdigest()
-    try:
-        text = json.dumps(payload, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise UsageError(
-            f"a payload that is no JSON ({error})",
-            cure="Give what names the request: text, bytes, numbers, lists and dicts of them.",
-        ) from error
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def result_text(key: str, result: object) -> str:
-    """A result as it is stored. Raises UsageError for what is no JSON."""
-    try:
-        return _json(result)
-    except (TypeError, ValueError) as error:
-        raise UsageError(
-            f"the result for {key!r} is no JSON ({error}): nothing was written",
-            cure="Return text, numbers, lists and dicts of them, or None.",
-        ) from error
-
-
-_ABSENT = object()
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -35,7 +35,7 @@ from coord.fencing.dialects import (
     dialect_of,
 )
 from coord.fencing.transaction import Connection, Cursor, CursorT, Transaction, row_of
-from coord.tasks.ledger.records import digest, result_text
+from coord.tasks.payloads import digest, result_text
 from coord.tasks.spi import checked_key
 
 __all__ = ["SqlOnce"]

@@ -21,9 +21,8 @@ from coord.tasks.ledger.records import (
     Record,
     State,
     decide,
-    digest,
-    result_text,
 )
+from coord.tasks.payloads import digest, result_text
 
 AT_WORK = Record(
     state=State.IN_PROGRESS,
