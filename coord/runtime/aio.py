@@ -14,7 +14,7 @@ import asyncio
 import inspect
 import signal
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
@@ -122,7 +122,7 @@ class AsyncCoordinator:
         """As `Coordinator.status`."""
         return self._inner.status()
 
-    def serve(self, role: str | Role, work: Callable[[AsyncTerm], Awaitable[object]]) -> None:
+    def serve(self, role: str | Role, work: Callable[[Any], Any]) -> None:
         """Run `work(term)` as a task a term. Otherwise as `Coordinator.serve`.
 
         A function marked with `coord.tasks.task` gets a `Job` for each tick; a coroutine function

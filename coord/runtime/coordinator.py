@@ -19,7 +19,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from coord.clock import SYSTEM_CLOCK, Clock
 from coord.config import Role, Timing
@@ -323,8 +323,8 @@ class Coordinator:
                 yield terms
             self.raise_error()
 
-    def serve(self, role: str | Role, work: Callable[[Term], object]) -> None:
-        """Call `work(term)` for each term of the role, each on a thread of its own.
+    def serve(self, role: str | Role, work: Callable[[Any], object]) -> None:
+        """Call `work(term)` for each `Term` of the role, each on a thread of its own.
 
         Returns at once. Returning from `work` ends the term (release, rest `rest_s`); raising also
         bars this member from the claim for a while, and is logged. Serves up to some 500 terms a

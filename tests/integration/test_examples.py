@@ -5,6 +5,7 @@ Timings are the runtime's tests' business; here everything may take as long as a
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import sqlite3
@@ -27,11 +28,14 @@ Start = Callable[[str], "Program"]
 class Program:
     """A running program and what it has printed so far, its complaints included."""
 
-    def __init__(self, source: Path, output: Path) -> None:
+    def __init__(self, source: Path, output: Path, *arguments: str) -> None:
         self._output = output
         with output.open("wb") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, str(source)], cwd=output.parent, stdout=stream, stderr=stream
+                [sys.executable, str(source), *arguments],
+                cwd=output.parent,
+                stdout=stream,
+                stderr=stream,
             )
 
     @property
@@ -72,8 +76,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
     programs: list[Program] = []
 
     def _start(name: str) -> Program:
+        name, *arguments = name.split(" ")
         source = ROOT / "examples" / name if "/" not in name else Path(name)
-        programs.append(Program(source, tmp_path / f"{len(programs)}.log"))
+        programs.append(Program(source, tmp_path / f"{len(programs)}.log", *arguments))
         return programs[-1]
 
     yield _start
@@ -163,6 +168,70 @@ def test_a_co_leader_goes_on_in_its_own_seat_when_the_other_is_killed(
     seats = _query(tmp_path, "SELECT DISTINCT seat FROM refresh")
     assert (int(seat),) in seats
     assert (int(other),) in seats
+
+
+_SWEPT = re.compile(r"swept (\S+) \(attempt")
+
+
+def test_each_tick_of_a_schedule_is_swept_once_whatever_mode_the_processes_run_in(
+    start: Start,
+) -> None:
+    """The first is killed, the others are a co-leader and a queue's worker."""
+    first = start("schedule.py")
+    first.says(r"(swept \S+ .*\n.*){2}")
+    second, third = start("schedule.py co"), start("schedule.py queue")
+    first.kill()
+    for _ in range(3):
+        seen = len(_SWEPT.findall(second.text + third.text))
+        end = time.monotonic() + _PATIENCE_S
+        while len(_SWEPT.findall(second.text + third.text)) <= seen:
+            assert time.monotonic() < end, second.text + third.text
+            time.sleep(_POLL_S)
+    assert second.ends_on(signal.SIGTERM) == 0
+    assert third.ends_on(signal.SIGINT) == 0
+    ticks = _SWEPT.findall(first.text + second.text + third.text)
+    assert len(ticks) == len(set(ticks))
+
+
+def test_two_who_ask_for_the_same_invoices_send_each_once(start: Start) -> None:
+    programs = [start("ledger.py"), start("ledger.py")]
+    for program in programs:
+        program.says("all invoices are sent")
+        assert program.process.wait(_PATIENCE_S) == 0
+    sent = re.findall(r"sent invoice (\d+)", programs[0].text + programs[1].text)
+    assert sorted(map(int, sent)) == list(range(20))
+    told = [re.findall(r"invoice \d+: (\S+)", program.text) for program in programs]
+    assert told[0] == told[1]
+
+
+def test_a_successor_of_a_leader_that_spent_the_budget_gets_none(start: Start) -> None:
+    first = start("budget.py")
+    first.says("3 of 3 an hour are spent")
+    assert first.text.count("replaced host-") == 3
+    first.kill()
+    second = start("budget.py")
+    second.says("3 of 3 an hour are spent")
+    assert "replaced host-" not in second.text
+    assert second.ends_on(signal.SIGTERM) == 0
+
+
+def test_workers_share_a_queue_and_finish_what_a_killed_one_had(
+    start: Start, tmp_path: Path
+) -> None:
+    arguments = json.dumps({"bucket": "b", "key": "cat"})
+    command = ["queue", "send", f"sqlite:///{tmp_path}/queue.db", "resize", "--count", "30"]
+    subprocess.run(
+        [sys.executable, "-m", "coord", *command, "--payload", arguments], check=True, timeout=60
+    )
+    first = start("queue_worker.py")
+    first.says("resized")
+    first.kill()
+    second = start("queue_worker.py")
+    end = time.monotonic() + 60.0
+    while (first.text + second.text).count("resized b/cat") < 30:
+        assert time.monotonic() < end, second.text
+        time.sleep(_POLL_S)
+    assert second.ends_on(signal.SIGTERM) == 0
 
 
 def test_the_first_program_of_the_readme_elects_one_and_hands_over(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 
 from coord import Coordinator, Role, Timing
 from coord.tasks import Job, task
@@ -25,7 +26,7 @@ ROLES = {
 }
 
 
-def sweep_into(path: str, *, once: bool = True, takes_s: float = 0.0) -> object:
+def sweep_into(path: str, *, once: bool = True, takes_s: float = 0.0) -> Callable[[Job], None]:
     """The task, writing its acts down at `path`."""
     acts = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
@@ -53,7 +54,7 @@ def main(mode: str, name: str, folder: str) -> None:
     timing = Timing.of(1.0, settle_s=0.1)
     url = f"sqlite:///{folder}/store.db"
     with Coordinator(url, member=name, timing=timing, ledger=ledger) as fleet:
-        fleet.serve(ROLES[mode], sweep)  # type: ignore[arg-type]
+        fleet.serve(ROLES[mode], sweep)
         sys.stdout.write(f"{os.getpid()}\n")
         sys.stdout.flush()
         fleet.run()
