@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # the same table once more, for type checkers and editors
     )
     from coord.fencing import SqlFence
     from coord.runtime import AsyncCoordinator, Coordinator, Term
+    from coord.tasks import Job, Worker, task
 
 __all__ = [
     "AsyncCoordinator",
@@ -52,6 +53,7 @@ __all__ = [
     "ForkedProcess",
     "InProgress",
     "InternalError",
+    "Job",
     "JobCancelled",
     "LeadershipLost",
     "MissingExtra",
@@ -68,17 +70,22 @@ __all__ = [
     "Term",
     "Timing",
     "UsageError",
+    "Worker",
     "__version__",
+    "task",
 ]
 
 # Where a name lives; what is not listed is one of `coord.errors`.
 _HOMES = {
     "AsyncCoordinator": "coord.runtime",
     "Coordinator": "coord.runtime",
+    "Job": "coord.tasks",
     "Role": "coord.config",
     "SqlFence": "coord.fencing",
     "Term": "coord.runtime",
     "Timing": "coord.config",
+    "Worker": "coord.tasks",
+    "task": "coord.tasks",
 }
 
 if not TYPE_CHECKING:  # or a type checker would believe that every name exists

@@ -10,27 +10,36 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the same table once more, for type checkers and editors
+    from coord.tasks.budget import Budgets
     from coord.tasks.job import Job
+    from coord.tasks.ledger import Ledger
     from coord.tasks.mark import TaskSpec, spec_of, task, tasks_of
+    from coord.tasks.queue.worker import Worker
     from coord.tasks.schedule import Cron, Every, Tick
 
 __all__ = [
+    "Budgets",
     "Cron",
     "Every",
     "Job",
+    "Ledger",
     "TaskSpec",
     "Tick",
+    "Worker",
     "spec_of",
     "task",
     "tasks_of",
 ]
 
 _HOMES = {
+    "Budgets": "coord.tasks.budget",
     "Cron": "coord.tasks.schedule",
     "Every": "coord.tasks.schedule",
     "Job": "coord.tasks.job",
+    "Ledger": "coord.tasks.ledger",
     "TaskSpec": "coord.tasks.mark",
     "Tick": "coord.tasks.schedule",
+    "Worker": "coord.tasks.queue.worker",
     "spec_of": "coord.tasks.mark",
     "task": "coord.tasks.mark",
     "tasks_of": "coord.tasks.mark",
