@@ -47,7 +47,9 @@ _INT64_MAX = 2**63 - 1
 
 
 class Known(NamedTuple):
-    """What the ledger knows of a key. `retry_after_s`: 0 unless it is in progress."""
+    """What the ledger knows of a key. `retry_after_s`: 0 unless it is in progress. `at`: when its
+    run began, or ended, as that one's wall clock showed it, in ISO 8601; for people and schedules.
+    """
 
     state: State
     attempt: int
@@ -55,6 +57,7 @@ class Known(NamedTuple):
     retry_after_s: float = 0.0
     scope: str = ""
     token: int = 0
+    at: str = ""
 
 
 class Ledger:
@@ -285,7 +288,13 @@ class Ledger:
         if record.state is State.IN_PROGRESS:
             left_s = max(0.0, record.lease_s * (1 + self._drift) - unmoved_s)
         return Known(
-            record.state, record.attempt, _loaded(record), left_s, record.scope, record.token
+            record.state,
+            record.attempt,
+            _loaded(record),
+            left_s,
+            record.scope,
+            record.token,
+            record.at,
         )
 
 

@@ -13,6 +13,7 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from coord.clock import Clock
 from coord.errors import CoordError, Fenced, InProgress, JobCancelled
@@ -37,6 +38,7 @@ _RETRY_S = 0.2
 _LONGEST_S = 30.0
 _ELSEWHERE_S = 2.0
 _STOPPING_S = 60.0
+_AHEAD_S = 60.0
 
 _log = bound_logger("coord.tasks")
 
@@ -61,14 +63,23 @@ class Duty:
 class _Run:
     """One unit that was begun here."""
 
-    __slots__ = ("attempt", "failures", "is_over", "is_replaced", "job")
+    __slots__ = ("attempt", "failures", "is_over", "is_replaced", "job", "since_s")
 
-    def __init__(self, failures: int) -> None:
+    def __init__(self, failures: int, since_s: float) -> None:
         self.failures = failures
+        self.since_s = since_s
         self.attempt: Attempt | None = None
         self.job: Job | None = None
         self.is_over = False
         self.is_replaced = False
+
+
+class _Rest(NamedTuple):
+    """A unit that has failed so often, is not tried again before, and was first begun then."""
+
+    failures: int
+    until_s: float
+    since_s: float
 
 
 class Leading:
@@ -82,7 +93,7 @@ class Leading:
         self._ground = TermGround(term)
         self._changed = threading.Condition()
         self._runs: dict[TickPart, _Run] = {}
-        self._resting: dict[TickPart, tuple[int, float]] = {}  # failures, until when (wall)
+        self._resting: dict[TickPart, _Rest] = {}
         self._pause_s = 0.0
 
     def run(self) -> None:
@@ -103,13 +114,13 @@ class Leading:
             self._pause_s = min(_LONGEST_S, max(_REST_S, 2 * self._pause_s))
             return random.uniform(self._pause_s / 2, self._pause_s)
         self._pause_s = 0.0
-        self._tell(plan)
+        self._tell(plan, now_s)
         for unit in [unit for unit in self._resting if unit.tick <= plan.cursor]:
             del self._resting[unit]
         if not self._act(plan):
             elsewhere = elsewhere | set(plan.start)
         waits = [plan.look_again_s - now_s, _LONGEST_S]
-        waits += [until_s - now_s for _, until_s in self._resting.values() if until_s > now_s]
+        waits += [r.until_s - now_s for r in self._resting.values() if r.until_s > now_s]
         if elsewhere:
             waits.append(_ELSEWHERE_S)
         return max(0.0, min(waits))
@@ -119,15 +130,22 @@ class Leading:
         return self._duty.wall() - self._term.seat * self._duty.stagger_s
 
     def _own(self, now_s: float) -> dict[TickPart, Seen]:
+        """What runs here, and what has failed here and rests: no record knows the latter."""
         with self._changed:
-            running = list(self._runs)
-            self._resting = {
-                unit: rest for unit, rest in self._resting.items() if unit not in self._runs
-            }
-            rests = [unit for unit, (_, until_s) in self._resting.items() if until_s > now_s]
-        return dict.fromkeys([*running, *rests], Seen(UnitState.IN_PROGRESS))
+            own = {unit: run.since_s for unit, run in self._runs.items()}
+            for unit, rest in self._resting.items():
+                if rest.until_s > now_s:
+                    own.setdefault(unit, rest.since_s)
+        return {unit: Seen(UnitState.IN_PROGRESS, since_s) for unit, since_s in own.items()}
 
-    def _tell(self, plan: Plan) -> None:
+    def _tell(self, plan: Plan, now_s: float) -> None:
+        if plan.cursor.at_s > now_s + _AHEAD_S:
+            _log.warning(
+                "cursor-ahead",
+                task=self._duty.spec.name,
+                cursor=str(plan.cursor),
+                why="some member's wall clock was ahead: nothing is due before that time",
+            )
         for skip in plan.skipped:
             _log.info(
                 "tick-skipped",
@@ -190,8 +208,9 @@ class Leading:
 
     def _begin(self, unit: TickPart) -> bool:
         """Run a unit; False if it is another's by now."""
-        failures = self._resting.get(unit, (0, 0.0))[0]
-        run = _Run(failures)
+        now_s = self._now_s()
+        rest = self._resting.get(unit, _Rest(0, now_s, now_s))
+        run = _Run(rest.failures, rest.since_s)
         try:
             found = self._notes.begin(unit, lost=lambda: self._lost(run))
         except (InProgress, Fenced) as error:
@@ -199,12 +218,12 @@ class Leading:
             return False
         except CoordError as error:
             _log.warning("unit-not-begun", task=self._duty.spec.name, why=str(error))
-            self._resting[unit] = (failures, self._now_s() + _RETRY_S)
+            self._resting[unit] = rest._replace(until_s=now_s + _RETRY_S)
             return True
         if isinstance(found, Finished):
             return False
         run.attempt = found
-        run.job = self._job(unit, found.number if found is not None else failures + 1)
+        run.job = self._job(unit, found.number if found is not None else rest.failures + 1)
         with self._changed:
             self._runs[unit] = run
         self._ground.began()
@@ -266,8 +285,9 @@ class Leading:
             with self._changed:
                 run.is_over = True
                 if error is not None:
-                    rest_s = self._duty.backoff.seconds(run.failures + 1, random.random)
-                    self._resting[unit] = (run.failures + 1, self._now_s() + rest_s)
+                    failures = run.failures + 1
+                    rest_s = self._duty.backoff.seconds(failures, random.random)
+                    self._resting[unit] = _Rest(failures, self._now_s() + rest_s, run.since_s)
                 self._changed.notify_all()
             self._ground.ended()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Protocol
 
 from coord.errors import Fenced, InProgress, PayloadMismatch, StoreConflict, StoreRefused
@@ -180,7 +181,7 @@ class LedgerNotes:
         superseded = known.scope == self._scope and known.token < self._token
         if known.state is State.FAILED or superseded or not known.retry_after_s:
             return None  # its run is over: it may be begun again
-        return Seen(UnitState.IN_PROGRESS)
+        return Seen(UnitState.IN_PROGRESS, _begun_s(known))
 
     def skip(self, units: Iterable[TickPart]) -> None:
         """A unit that somebody has begun after all keeps its record."""
@@ -201,6 +202,13 @@ class LedgerNotes:
             renew_for_s=_CURSOR_KEEP_S,
             lost=lost,
         )
+
+
+def _begun_s(known: Known) -> float | None:
+    try:
+        return datetime.fromisoformat(known.at).timestamp()
+    except ValueError:
+        return None
 
 
 def _since_s(known: Known) -> float | None:
