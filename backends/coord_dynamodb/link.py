@@ -26,6 +26,8 @@ from __future__ import annotations
 import os
 import random
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 from coord.clock import Clock
@@ -163,6 +165,7 @@ class Link:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._charged = Charged()
+        self._calls = 0
         self._closed = threading.Event()
 
     def deadline(self) -> Deadline:
@@ -182,6 +185,12 @@ class Link:
         return self._tried(operation, deadline, asked)
 
     def _tried(self, operation: str, deadline: Deadline, asked: dict[str, Any]) -> dict[str, Any]:
+        with self._under_way():
+            return self._repeated(operation, deadline, asked)
+
+    def _repeated(
+        self, operation: str, deadline: Deadline, asked: dict[str, Any]
+    ) -> dict[str, Any]:
         self._check()
         self._check_left(deadline)
         doubtful, tries = False, 0
@@ -219,6 +228,24 @@ class Link:
             self._wires.shut()
             self._patient.close()
             self._brisk.close()
+            with self._under_way():  # where nobody else is under way, this is the last one
+                pass
+
+    @contextmanager
+    def _under_way(self) -> Iterator[None]:
+        """Whoever is the last to leave after the end closes what connections are left. boto3 lets
+        go of its own, which closes them if nothing refers to them, be it garbage.
+        """
+        with self._lock:
+            self._calls += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._calls -= 1
+                last = self._calls == 0 and self._closed.is_set()
+            if last:
+                self._wires.close()
 
     def _client(self, deadline: Deadline) -> Any:  # noqa: ANN401  boto3 makes their classes
         """The client whose patience ends in time."""

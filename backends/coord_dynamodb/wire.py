@@ -11,6 +11,9 @@ Owns what boto3 lets nobody set, and reaches into botocore for it. Knows no requ
   its time is over. So closing shuts all sockets down: whoever waits for an answer fails at once,
   and closes its connection itself; one that is made later is closed as soon as it is made
   (`test_closing_while_an_answer_is_awaited_leaves_no_thread_and_no_socket`).
+- Connections that nobody uses are closed here, too: boto3 only lets go of its pools, and one that a
+  thread was just giving back would stay open until Python collects garbage
+  (`test_a_connection_that_something_refers_to_is_closed_all_the_same`).
 - One wait has no timeout: for the system's resolver, which answers when it wants to.
 """
 
@@ -62,6 +65,13 @@ class Wires:
             found = list(self._open)
         for connection in found:
             _shut_down(connection.sock)
+
+    def close(self) -> None:
+        """Close what connections are left. Nobody may be using one."""
+        with self._lock:
+            found = list(self._open)
+        for connection in found:
+            connection.close()
 
     def opened(self, connection: _Wired) -> bool:
         """Take note of it; False: it came too late."""

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -153,6 +154,29 @@ def test_a_connection_that_is_made_after_the_end_is_closed_at_once(
     with pytest.raises(StoreUnavailable):
         store.view(desk.group)
     assert _sockets(proxy) == 0
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_a_connection_that_something_refers_to_is_closed_all_the_same(
+    desk: Desk, proxy: FaultProxy
+) -> None:
+    """As a pool does to which a thread was giving it back at that moment."""
+    store = desk.store(f"http://{proxy.hostport}", timeout_s=LONG_S)
+    session = desk.member(store)
+    session.heartbeat(b"")
+    kept = [*store._link._wires._open, *store._pulse._wires._open]
+    pools = [manager.connection_from_url(store._link.endpoint) for manager in _managers(store)]
+    assert _sockets(proxy) == len(kept) >= 2
+    store.close()
+    assert _sockets(proxy) == 0
+    assert len(pools) == 4
+
+
+def _managers(store: DynamoDBStore) -> list[Any]:
+    """Where urllib3 keeps the pools of our four clients."""
+    links = (store._link, store._pulse)
+    clients = [client for link in links for client in (link._patient, link._brisk)]
+    return [client._endpoint.http_session._manager for client in clients]
 
 
 def test_a_botocore_that_is_built_otherwise_is_refused() -> None:
