@@ -14,7 +14,7 @@ __all__ = ["Administration"]
 
 _PAGE_MAX = 1000
 _ANY_RATE = 1 << 31
-_TASKS_DEFAULT = 1
+_TASKS_MAX = 10
 
 
 class Administration:
@@ -102,8 +102,9 @@ class Administration:
 
     def list_moves(self, params: Params, _now_s: float, _base: str) -> Reply:
         """ListMessageMoveTasks."""
-        number = params.get("MaxResults", _TASKS_DEFAULT)
-        tasks = self._service.moves.of(text(params, "SourceArn"), int(number))
+        reason = f"Must be between 1 and {_TASKS_MAX}."
+        number = whole(params, "MaxResults", reason, lowest=1, highest=_TASKS_MAX)
+        tasks = self._service.moves.of(text(params, "SourceArn"), number or 1)
         return {"Results": [self._move(task) for task in tasks]}
 
     def cancel_move(self, params: Params, _now_s: float, _base: str) -> Reply:

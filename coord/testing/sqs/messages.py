@@ -37,7 +37,6 @@ def send_message(queue: Queue, params: Params, now_s: float) -> Reply:
 def send_batch(queue: Queue, params: Params, now_s: float) -> Reply:
     """SendMessageBatch. A FIFO queue refuses the whole batch if an entry lacks an id it needs."""
     entries = entries_of(params)
-    total = sum(len(str(entry.get("MessageBody", "")).encode()) for entry in entries)
     contents: dict[str, Content] = {}
     refused: dict[str, SqsError] = {}
     for entry in entries:
@@ -46,7 +45,7 @@ def send_batch(queue: Queue, params: Params, now_s: float) -> Reply:
             contents[entry["Id"]] = content_of(entry)
         except SqsError as error:
             refused[entry["Id"]] = error
-    total = max(total, sum(content.size for content in contents.values()))
+    total = sum(content.size for content in contents.values())
     if total > MESSAGE_MAX_BYTES:
         raise SqsError(
             "BatchRequestTooLong",

@@ -94,8 +94,6 @@ class Moves:
     def of(self, source_arn: str, number: int) -> list[MoveTask]:
         """The latest tasks of a queue, newest first."""
         self._existing(source_arn, "SourceArn")
-        if not 1 <= number <= _KEPT:
-            raise invalid_value(number, "MaxResults", f"Must be between 1 and {_KEPT}.")
         return self._tasks.get(source_arn, [])[:number]
 
     def cancel(self, handle: str) -> MoveTask:
