@@ -16,7 +16,15 @@ from coord.clock import SYSTEM_CLOCK, Clock
 from coord.errors import ConfigError, StoreError, StoreRefused
 from coord.model import checked_name
 from coord.spi import Probe
-from coord.tasks.queue.spi import Depth, Hide, Message, Outgoing, QueueLimits
+from coord.tasks.queue.spi import (
+    Depth,
+    Hide,
+    Message,
+    Outgoing,
+    QueueLimits,
+    checked_outgoing,
+    checked_receive,
+)
 from coord_sqlite import queue_rows as rows
 from coord_sqlite.access import Access
 from coord_sqlite.life import Observer
@@ -112,7 +120,7 @@ class SqliteQueue:
             batch_size=_BATCH,
             max_wait_s=_MAX_WAIT_S,
             max_hidden_s=rows.MAX_HIDDEN_S,
-            max_delay_s=_MAX_DELAY_S,
+            max_delay_s=0.0 if self._settings.ordered else _MAX_DELAY_S,
             max_body_bytes=_MAX_BODY_BYTES,
             ordered=self._settings.ordered,
             max_receives=self._settings.max_receives,
@@ -135,55 +143,59 @@ class SqliteQueue:
     def send(self, messages: Sequence[Outgoing]) -> list[str | StoreError]:
         """Send all of them, or none: one transaction."""
         for message in messages:
-            self._check(message)
+            checked_outgoing(message, self.limits)
         return list(self._write(lambda c, now: rows.send(c, self._qid, list(messages), now)))
-
-    def _check(self, message: Outgoing) -> None:
-        size = len(message.body.encode())
-        if size > _MAX_BODY_BYTES:
-            raise ConfigError(
-                f"a message of {size} bytes is above {_MAX_BODY_BYTES}",
-                cure="Put the data elsewhere and send where it is.",
-            )
-        if not 0 <= message.delay_s <= _MAX_DELAY_S:
-            raise ConfigError(
-                f"a delay of {message.delay_s:g} s", cure="It must be between 0 and 900 s."
-            )
-        if self._settings.ordered and not message.group:
-            raise ConfigError(
-                "a message without a group for a FIFO queue", cure="Name its group: group='…'."
-            )
 
     def receive(self, count: int, *, wait_s: float, visibility_s: float) -> list[Message]:
         """Up to `count` messages, at most ten; waits by looking 50 times a second."""
+        checked_receive(count, visibility_s, self.limits)
         end_s = time.monotonic() + min(wait_s, _MAX_WAIT_S)
         while True:
             seen = self._version()
-            found = self._write(
-                lambda c, now: rows.receive(
-                    c,
-                    self._qid,
-                    self._settings,
-                    count=min(count, _BATCH),
-                    hidden_s=visibility_s,
-                    now=now,
+            found, looked_s = self._write(
+                lambda c, now: (
+                    rows.receive(
+                        c,
+                        self._qid,
+                        self._settings,
+                        count=min(count, _BATCH),
+                        hidden_s=visibility_s,
+                        now=now,
+                    ),
+                    now,
                 )
             )
-            if found or not self._something_new(seen, end_s):
+            if found or not self._shows(seen, looked_s, end_s):
                 return found
 
     def _version(self) -> int:
         ((version,),) = self._access.reader().read("PRAGMA data_version")
         return int(version)
 
-    def _something_new(self, seen: int, end_s: float) -> bool:
-        """Wait until the file has changed or a hidden message shows; False when the time is up."""
-        next_s = self._access.reader().snapshot(lambda c: rows.next_visible_s(c, self._qid))
-        while time.monotonic() < end_s:
-            time.sleep(min(_LOOK_S, max(0.0, end_s - time.monotonic())))
-            shows = next_s is not None and self._clock.now() >= next_s
-            if shows or self._version() != seen:
+    def _shows(self, seen: int, looked_s: float, end_s: float) -> bool:
+        """Wait until there is something to be had; False when the time is up.
+
+        The file was seen at version `seen` or later, and empty at `looked_s`. Whoever waits reads
+        only: writing would hold up those who work.
+        """
+        next_s = self._access.reader().snapshot(
+            lambda c: rows.next_visible_s(c, self._qid, looked_s)
+        )
+        while (left_s := end_s - time.monotonic()) > 0:
+            time.sleep(min(_LOOK_S, left_s))
+            now = self._clock.now()
+            if next_s is not None and now >= next_s:
                 return True
+            if (version := self._version()) != seen:
+                seen = version
+                is_ready, next_s = self._access.reader().snapshot(
+                    lambda c, now=now: (  # type: ignore[misc]
+                        rows.is_ready(c, self._qid, self._settings, now),
+                        rows.next_visible_s(c, self._qid, now),
+                    )
+                )
+                if is_ready:
+                    return True
         return False
 
     def hide(self, changes: Sequence[Hide]) -> list[StoreError | None]:

@@ -10,7 +10,8 @@ Owns two tables and when a message may be delivered. Rules:
   row, and neither hides nor deletes.
 - An ordered queue delivers nothing of a group of which a message is hidden after a delivery.
 - What was delivered `max_receives` times and comes up again is dead: kept, counted, and out of the
-  way until `redrive`.
+  way until `redrive`. That is noticed when its turn comes, so that receiving takes no longer
+  because many are waiting.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ import sqlite3
 import time
 from typing import NamedTuple
 
-from coord.errors import ConfigError, StoreError, StoreRefused
+from coord.errors import StoreError, StoreRefused
 from coord.tasks.queue.spi import Depth, Hide, Message, Outgoing
 
 __all__ = ["MAX_HIDDEN_S", "TABLES", "Settings"]
 
 MAX_HIDDEN_S = 12 * 3600.0
 _DEDUP_S = 300.0
+_DIGITS = 18  # more do not fit into SQLite's integers
+
+_Row = tuple[int, int, str, float, str, str]
 
 TABLES = (
     """
@@ -137,37 +141,41 @@ def receive(
     now: float,
 ) -> list[Message]:
     """Deliver up to `count` messages, hidden for so long from now."""
+    while True:
+        ready = _ready(connection, qid, count, now, ordered=settings.ordered)
+        dead = [(row[0],) for row in ready if row[1] >= settings.max_receives]
+        if not dead:
+            return [_delivered(connection, row, hidden_s, now) for row in ready]
+        connection.executemany("UPDATE messages SET dead=1, receipt='' WHERE mid=?", dead)
+
+
+def _delivered(connection: sqlite3.Connection, row: _Row, hidden_s: float, now: float) -> Message:
+    mid, received, group, sent, body, attributes = row
+    receipt = f"{mid}.{secrets.token_hex(8)}"
     connection.execute(
-        "UPDATE messages SET dead=1, receipt='' WHERE qid=? AND dead=0 AND visible_s<=? "
-        "AND received>=?",
-        (qid, now, settings.max_receives),
+        "UPDATE messages SET receipt=?, received=received+1, visible_s=?, hidden_s=?, "
+        "first_s=? WHERE mid=?",
+        (receipt, now + hidden_s, hidden_s, now, mid),
     )
-    found = []
-    for row in _ready(connection, qid, count, now, ordered=settings.ordered):
-        mid, received, group, sent, body, attributes = row
-        receipt = f"{mid}.{secrets.token_hex(8)}"
-        connection.execute(
-            "UPDATE messages SET receipt=?, received=received+1, visible_s=?, hidden_s=?, "
-            "first_s=? WHERE mid=?",
-            (receipt, now + hidden_s, hidden_s, now, mid),
-        )
-        found.append(
-            Message(
-                id=str(mid),
-                receipt=receipt,
-                body=body,
-                received=received + 1,
-                attributes=json.loads(attributes),
-                group=group,
-                sent_at_s=sent,
-            )
-        )
-    return found
+    return Message(
+        id=str(mid),
+        receipt=receipt,
+        body=body,
+        received=received + 1,
+        attributes=json.loads(attributes),
+        group=group,
+        sent_at_s=sent,
+    )
+
+
+def is_ready(connection: sqlite3.Connection, qid: int, settings: Settings, now: float) -> bool:
+    """Whether there is something to receive, or to bury."""
+    return bool(_ready(connection, qid, 1, now, ordered=settings.ordered))
 
 
 def _ready(
     connection: sqlite3.Connection, qid: int, count: int, now: float, *, ordered: bool
-) -> list[tuple[int, int, str, float, str, str]]:
+) -> list[_Row]:
     columns = "mid, received, grp, sent, body, attributes"
     sql = f"SELECT {columns} FROM messages WHERE qid=? AND dead=0 AND visible_s<=? "  # noqa: S608
     if not ordered:
@@ -182,6 +190,8 @@ def _ready(
 
 def hide(connection: sqlite3.Connection, qid: int, change: Hide, now: float) -> StoreError | None:
     """Hide one delivered message from now on, up to twelve hours after its delivery."""
+    if not change.seconds >= 0:
+        return StoreRefused(f"hiding for {change.seconds:g} s", cure="Hide for 0 s or more.")
     row = connection.execute(
         "SELECT mid, visible_s, first_s FROM messages WHERE mid=? AND qid=? AND receipt=? "
         "AND dead=0",
@@ -226,10 +236,11 @@ def depth(connection: sqlite3.Connection, qid: int, now: float) -> Depth:
     return Depth(*row)
 
 
-def next_visible_s(connection: sqlite3.Connection, qid: int) -> float | None:
-    """When the next message shows; None if there is none."""
+def next_visible_s(connection: sqlite3.Connection, qid: int, after_s: float) -> float | None:
+    """When the next message shows of those that were hidden at `after_s`; None if there is none."""
     row = connection.execute(
-        "SELECT min(visible_s) FROM messages WHERE qid=? AND dead=0", (qid,)
+        "SELECT min(visible_s) FROM messages WHERE qid=? AND dead=0 AND visible_s>?",
+        (qid, after_s),
     ).fetchone()
     return None if row[0] is None else float(row[0])
 
@@ -249,9 +260,7 @@ def purge(connection: sqlite3.Connection, qid: int) -> None:
 
 
 def _number(receipt: str) -> int:
+    """The message's number; 0, which no message has, for what is no receipt."""
     number = receipt.partition(".")[0]
-    if not (number.isascii() and number.isdigit()):
-        raise ConfigError(
-            f"{receipt!r} is no receipt of this queue", cure="Use those of `receive`."
-        )
-    return int(number)
+    is_one = number.isascii() and number.isdigit() and len(number) <= _DIGITS
+    return int(number) if is_one else 0

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from coord.clock import Clock
-from coord.errors import StoreError
+from coord.errors import ConfigError, StoreError
 from coord.spi import Probe
 
 __all__ = [
@@ -37,6 +37,9 @@ __all__ = [
     "Queue",
     "QueueFactory",
     "QueueLimits",
+    "checked_outgoing",
+    "checked_receive",
+    "size_of",
 ]
 
 
@@ -46,7 +49,9 @@ class QueueLimits:
 
     `ordered`: it is FIFO, and every message needs a group. `max_receives`: after how many
     deliveries a message goes to the dead-letter queue; None: never, there is none.
-    `max_hidden_s`: for how long after its delivery a message can be kept hidden at the most.
+    `max_hidden_s`: for how long after its delivery a message can be kept hidden at the most;
+    `min_hidden_s`: for how long at least, unless it is given back. `max_delay_s` is 0 on FIFO
+    queues, where what is delayed would be overtaken. `max_body_bytes`: with its attributes.
     """
 
     kind: str
@@ -57,11 +62,16 @@ class QueueLimits:
     max_body_bytes: int
     ordered: bool
     max_receives: int | None
+    min_hidden_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """A message to send. `group`: its FIFO group, or its tenant on a fair queue."""
+    """A message to send. `group`: its FIFO group, or its tenant on a fair queue.
+
+    `dedup`, on FIFO queues: what is sent again under this name within five minutes is the message
+    that is there already. Empty: a message of its own, whatever it says.
+    """
 
     body: str
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -125,8 +135,8 @@ class Queue(Protocol):
     def send(self, messages: Sequence[Outgoing]) -> list[str | StoreError]:
         """Send up to `batch_size` messages; the id or the error of each, in order.
 
-        Raises `ConfigError`, before anything is sent, for what can never be sent: a body above
-        the limit, a FIFO message without group, a delay that is too long.
+        Raises `ConfigError`, before anything is sent, for what can never be sent: see
+        `checked_outgoing`.
         """
         ...
 
@@ -134,7 +144,7 @@ class Queue(Protocol):
         """Up to `count` messages (at most `batch_size`), hidden for `visibility_s` each.
 
         Waits up to `wait_s` for the first. Raises `StoreUnavailable`: messages that were on their
-        way then stay hidden for `visibility_s` and come again.
+        way then stay hidden for `visibility_s` and come again. `ConfigError`: `checked_receive`.
         """
         ...
 
@@ -177,3 +187,56 @@ class QueueFactory(Protocol):
     def from_url(self, url: str, *, clock: Clock, timeout_s: float) -> Queue:
         """Open the queue that `url` names. `ConfigError`, or `StoreRefused` if it is absent."""
         ...
+
+
+def size_of(message: Outgoing) -> int:
+    """Bytes that count towards `max_body_bytes`: as Amazon counts, for all queues.
+
+    Raises `ConfigError` for text that is none (half of a surrogate pair).
+    """
+    kind = len("String")
+    try:
+        named = sum(len(n.encode()) + kind + len(v.encode()) for n, v in message.attributes.items())
+        return len(message.body.encode()) + named
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            "a message with half of a surrogate pair, which is no text",
+            cure="Encode binary data, for instance with base64.",
+        ) from error
+
+
+def checked_outgoing(message: Outgoing, limits: QueueLimits) -> None:
+    """Raise `ConfigError` for what no queue of these limits can ever take."""
+    if (size := size_of(message)) > limits.max_body_bytes:
+        raise ConfigError(
+            f"a message of {size} bytes with its attributes; {limits.max_body_bytes} are allowed",
+            cure="Put the data elsewhere and send where it is.",
+        )
+    if not 0 <= message.delay_s <= limits.max_delay_s:
+        raise ConfigError(
+            f"a delay of {message.delay_s:g} s",
+            cure="On a FIFO queue no message has a delay of its own."
+            if limits.ordered
+            else f"It must be between 0 and {limits.max_delay_s:g} s.",
+        )
+    if limits.ordered and not message.group:
+        raise ConfigError(
+            "a message without a group for a FIFO queue", cure="Name its group: group='…'."
+        )
+    if message.dedup and not limits.ordered:
+        raise ConfigError(
+            f"dedup={message.dedup!r} for a queue that is not FIFO",
+            cure="Leave it out, and use a ledger: `job.once` with a key of the message's own.",
+        )
+
+
+def checked_receive(count: int, visibility_s: float, limits: QueueLimits) -> None:
+    """Raise `ConfigError` for what no queue of these limits can be asked for."""
+    if count < 1:
+        raise ConfigError(f"{count} messages are to be received", cure="Ask for one or more.")
+    least_s, most_s = limits.min_hidden_s, limits.max_hidden_s
+    if not least_s <= visibility_s <= most_s:
+        raise ConfigError(
+            f"a visibility of {visibility_s:g} s",
+            cure=f"On this queue it is between {least_s:g} and {most_s:g} s.",
+        )
