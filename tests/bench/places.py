@@ -15,9 +15,9 @@ __all__ = ["TEXTS", "TITLES", "Place"]
 TEXTS = {
     "etcd": """\
 The server shares the machine's cores with its clients. What a whole member takes beyond its session
-is Python of the core and the runtime, about 40 µs a shard: a third goes into planning and asking
-(the view's step), a quarter into taking in the answers, the rest into giving the terms to their
-loop. etcd answers so fast that this cannot hide behind it; on the other stores it does.""",
+is Python of the core and the runtime, some 12 µs a shard: a third goes into planning and asking
+(the view's step), a third into taking in the answers, the rest into giving the terms to their loop.
+etcd answers so fast that only the last hides behind it; on the other stores all of it does.""",
     "zookeeper": """\
 The server shares the machine's cores with its clients. Most of the time is kazoo's, which packs and
 unpacks each request in Python.""",

@@ -55,8 +55,8 @@ def test_many_shards_beside_the_bare_client(place: Place, case: Case) -> None:
         found["claimed"],
         bare=found["bare"],
         limit_of_ratio=1.5,
-        remark="from asking to the last term being in the hands of user code, planning, reading "
-        "of views and declaring the role included; bare counts the writes alone.",
+        remark="from a live member's asking to the last term being in the hands of user code, "
+        "planning, reading of views and declaring the role included; bare counts the writes alone.",
     )
     place.section.add(
         f"{shards:,} shards rebalanced to two members",

@@ -34,6 +34,11 @@ class Holder(threading.Thread):
             while terms.wait(600):
                 pass
 
+    def await_live(self) -> None:
+        """Wait until it has seen itself in the group."""
+        while self.fleet.name not in self.fleet.status().members:
+            time.sleep(0.01)
+
     def await_count(self, count: int) -> float:
         """The moment at which it holds so many."""
         with self.changed:
@@ -86,6 +91,7 @@ def second(url: str, role: Role) -> None:
 
 def main(url: str, role: Role) -> None:
     first = Holder(url, "first", role)
+    first.await_live()  # the bare client is connected and has its lease, too
     began = time.monotonic()
     first.start()
     claimed = first.await_count(role.shards) - began
