@@ -98,6 +98,7 @@ class Job:
         "_ground",
         "_memory",
         "attempt",
+        "is_told",
         "role",
         "scope",
         "seat",
@@ -133,6 +134,8 @@ class Job:
         self.scope = scope
         """What `token` counts in: later holders of the same have larger ones."""
         self.attempt = attempt
+        self.is_told = False
+        """Whether the function has been told to stop."""
         self.why = ""
         """Why the run is to stop; empty while it may go on (time may say no before this does)."""
         self._ground = ground
@@ -152,13 +155,19 @@ class Job:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the function should stop now: come back soon, whatever is left undone."""
-        return bool(self.why) or self._ground.stopping or self._clock.now() >= self._end_s
+        """Whether the function should stop now: come back soon, whatever is left undone.
+
+        One that was told so, here, by `wait` or by `check`, and comes back counts as undone: it is
+        run again. So look before a piece of work, not after the last.
+        """
+        self.is_told = self.is_told or self.is_over
+        return self.is_told
 
     def check(self) -> None:
         """Raise `JobCancelled` if this run has no right to go on. Costs about two clock reads."""
         now = self._clock.now()
         if self.why:
+            self.is_told = True
             raise self._over(self.why)
         if now >= self._end_s:
             raise self._over("its timeout is over")
@@ -182,7 +191,7 @@ class Job:
             bell = self._bell = threading.Event()
         self._ground.rest()
         end_s = self._clock.now() + timeout_s
-        while not self.cancelled and (left_s := end_s - self._clock.now()) > 0:
+        while not self.is_over and (left_s := end_s - self._clock.now()) > 0:
             until_stop_s = self.deadline_s - self._clock.now()
             bell.wait(max(0.0, min(left_s, until_stop_s, _NAP_S)))
         self._ground.work()
@@ -207,6 +216,11 @@ class Job:
         self._memory.spend(self, name, per_hour, amount)
 
     # --- for whoever runs it -----------------------------------------------------------------
+
+    @property
+    def is_over(self) -> bool:
+        """What `cancelled` says, asked by somebody else than the function."""
+        return bool(self.why) or self._ground.stopping or self._clock.now() >= self._end_s
 
     def cancel(self, why: str) -> None:
         """The run is to stop. Any thread; idempotent."""

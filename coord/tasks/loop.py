@@ -103,6 +103,6 @@ class Loop:
         while self._jobs:
             await asyncio.sleep(_LOOK_S)
             for task, job in list(self._jobs.items()):
-                if task not in self._told and job.cancelled:
+                if task not in self._told and job.is_over:
                     self._told.add(task)
                     task.cancel()

@@ -98,8 +98,10 @@ class Runs:
 
     def ended(self, hand: InHand, job: Job, error: BaseException | None) -> Ended:
         """What it means that the function came back, or raised."""
-        if error is None:
+        if error is None and not job.is_told:
             return Ended(Outcome.DONE)
+        if error is None:
+            error = JobCancelled("it was told to stop, and came back")
         if isinstance(error, InProgress):
             return Ended(Outcome.DEFERRED, error.retry_after_s, str(error))
         if isinstance(error, JobCancelled | asyncio.CancelledError):

@@ -279,6 +279,8 @@ class Leading:
 
     def _end(self, unit: TickPart, run: _Run, result: object, error: BaseException | None) -> None:
         """Write down how a run ended; then the next plan may count on it."""
+        if error is None and run.job is not None and run.job.is_told:
+            error = JobCancelled("it was told to stop, and came back")
         try:
             error = self._written(unit, run, result, error)
         finally:
@@ -309,7 +311,7 @@ class Leading:
         except CoordError as trouble:
             _log.warning("unit-not-recorded", task=task, tick=str(unit.tick), why=str(trouble))
             return error or trouble
-        cancelled = isinstance(error, JobCancelled) or (run.job is not None and run.job.cancelled)
+        cancelled = isinstance(error, JobCancelled) or (run.job is not None and run.job.is_over)
         if not cancelled:
             _log.warning("unit-failed", task=task, tick=str(unit.tick), exc_info=error)
         return error
