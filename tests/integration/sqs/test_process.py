@@ -94,6 +94,19 @@ def test_urls_and_credentials_are_those_of_the_server(monkeypatch: pytest.Monkey
         client.close()
 
 
+def test_limits_can_be_lowered() -> None:
+    settings = Settings(in_flight_max=1, recreate_after_s=0, queues=("q",))
+    with SqsServer(settings) as server:
+        raw = Raw(server.endpoint)
+        for body in "ab":
+            raw.call("SendMessage", QueueUrl="q", MessageBody=body)
+        found = raw.call("ReceiveMessage", QueueUrl="q", MaxNumberOfMessages=10)
+        assert len(found["Messages"]) == 1
+        raw.call("DeleteQueue", QueueUrl="q")
+        raw.call("CreateQueue", QueueName="q")
+        raw.close()
+
+
 def test_virtual_time_reaches_a_server_in_another_process() -> None:
     with SqsServer(Settings(queues=("q",)), virtual=True) as server:
         client = client_of(server.endpoint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -211,3 +212,5 @@ class FifoMachine(QueueMachine):
 
 TestStandard = StandardMachine.TestCase
 TestFifo = FifoMachine.TestCase
+for _case in (TestStandard, TestFifo):
+    _case.settings = settings(stateful_step_count=30)
