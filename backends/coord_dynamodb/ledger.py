@@ -43,7 +43,7 @@ from coord.tasks.spi import (
 from coord_dynamodb import probe
 from coord_dynamodb.failures import ConditionFailed
 from coord_dynamodb.items import Item
-from coord_dynamodb.link import Charged, Deadline, Link, Maker
+from coord_dynamodb.link import Charged, Deadline, Link, clients_of
 from coord_dynamodb.table import EXPIRES, Table
 from coord_dynamodb.url import Target, parsed
 
@@ -68,7 +68,7 @@ class DynamoDBLedger:
     ) -> None:
         self._target = target
         self._prefix = f"{checked_name('group', target.group)}#l#"
-        self._maker = Maker(target, timeout_s=timeout_s)
+        self._maker = clients_of(target, timeout_s=timeout_s)
         self._link = Link(self._maker, target, clock=clock, timeout_s=timeout_s)
         self._table = Table(self._link)
 

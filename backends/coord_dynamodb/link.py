@@ -4,9 +4,10 @@ Owns boto3's settings, the deadline of a call, the repeating, and the counting o
 Knows no item. Rules and their reasons:
 
 - boto3's own patience (60 s a try, several tries) is longer than a lease. So its timeouts are cut
-  from ours, it makes one try, and the repeating is done here, where it knows the deadline: a
-  try, the first one included, is begun only if it can end in time. boto3 has one timeout a client,
-  so there are two clients: one for calls that have all their time left, one for what follows.
+  from ours, it makes one try (`coord.aws.clients`), and the repeating is done here, where it knows
+  the deadline: a try, the first one included, is begun only if it can end in time. boto3 has one
+  timeout a client, so there are two clients: one for calls that have all their time left, one for
+  what follows.
 - A try that gets no answer has used the time up, and is not repeated here. To ask a server again
   that is slow because it is busy makes it slower, for everybody: 20 members that did so on a busy
   DynamoDB Local never came to rest. What fails at once is repeated: throttling, collisions,
@@ -26,25 +27,22 @@ from __future__ import annotations
 import os
 import random
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
+from coord.aws.clients import Clients
+from coord.aws.wire import Wires
 from coord.clock import Clock
 from coord.errors import (
     Certainty,
-    ConfigError,
     CoordError,
     ForkedProcess,
     StoreRefused,
     StoreUnavailable,
 )
-from coord_dynamodb.credentials import Resolver
 from coord_dynamodb.failures import Place, judged, stranger, without_secrets
 from coord_dynamodb.url import Target
-from coord_dynamodb.wire import Wires
 
-__all__ = ["Charged", "Client", "Deadline", "Link", "Maker"]
+__all__ = ["Charged", "Client", "Deadline", "Link", "clients_of"]
 
 _CONNECT, _PATIENT, _BRISK = 0.2, 0.8, 0.3  # parts of the timeout
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 0.4
@@ -89,71 +87,22 @@ class Deadline:
         return max(0.0, self._end_s - self._clock.now())
 
 
-class Maker:
-    """Makes the clients of one store: region, endpoint and credentials as boto3 finds them."""
-
-    def __init__(self, target: Target, *, timeout_s: float) -> None:
-        import boto3  # noqa: PLC0415  takes a third of a second: not before a store is opened
-        import botocore.session  # noqa: PLC0415
-        from botocore.config import Config  # noqa: PLC0415
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
-
-        self._config = Config(
-            connect_timeout=timeout_s * _CONNECT,
-            retries={"total_max_attempts": 1, "mode": "standard"},
-            max_pool_connections=_CONNECTIONS,
-            tcp_keepalive=True,
-            parameter_validation=False,
-        )
-        self._endpoint = target.endpoint
-        self._lock = threading.Lock()
-        try:
-            core = botocore.session.get_session()
-            resolver = Resolver(core.get_component("credential_provider"))
-            core.register_component("credential_provider", resolver)
-            region = target.region or os.environ.get("AWS_REGION")  # boto3 does not know that one
-            self._session = boto3.session.Session(botocore_session=core, region_name=region)
-            found = self._session.get_credentials()
-        except BotoCoreError as error:
-            raise ConfigError(
-                f"boto3 cannot be set up: {type(error).__name__}: {error}",
-                cure="Correct the AWS_ variables of this process, or the files in ~/.aws.",
-            ) from None
-        self.region: str | None = self._session.region_name
-        if not self.region:
-            raise ConfigError(
-                "no region for DynamoDB",
-                cure="Add ?region=us-east-1 to the URL, or set AWS_REGION or AWS_DEFAULT_REGION.",
-            )
-        if found is None:
-            raise ConfigError(
-                "boto3 finds no credentials for DynamoDB",
-                cure="Give the process a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-                "or AWS_PROFILE. A local server takes any.",
-            )
-        self.identity_source = str(getattr(found, "method", "unknown"))
-
-    def client(self, wires: Wires, *, read_timeout_s: float) -> tuple[Any, str]:
-        """Another client, with connections of its own, and its endpoint."""
-        from botocore.config import Config  # noqa: PLC0415
-
-        config = self._config.merge(Config(read_timeout=read_timeout_s))
-        with self._lock:  # sessions of boto3 may not be used by two threads at once
-            try:
-                made = self._session.client("dynamodb", endpoint_url=self._endpoint, config=config)
-            except ValueError as error:
-                raise ConfigError(
-                    f"boto3 cannot use this endpoint or region: {error}",
-                    cure="Write endpoint=http://host:port, and a region like us-east-1.",
-                ) from None
-        wires.take_over(made)
-        return made, str(made.meta.endpoint_url)
+def clients_of(target: Target, *, timeout_s: float) -> Clients:
+    """What makes the clients of one store."""
+    return Clients(
+        "dynamodb",
+        called="DynamoDB",
+        region=target.region,
+        endpoint=target.endpoint,
+        timeout_s=timeout_s,
+        connections=_CONNECTIONS,
+    )
 
 
 class Link:
     """One client with connections of its own. Any thread of the process that made it."""
 
-    def __init__(self, maker: Maker, target: Target, *, clock: Clock, timeout_s: float) -> None:
+    def __init__(self, maker: Clients, target: Target, *, clock: Clock, timeout_s: float) -> None:
         self._wires = Wires()
         self._patient, endpoint = maker.client(self._wires, read_timeout_s=timeout_s * _PATIENT)
         self._brisk, _ = maker.client(self._wires, read_timeout_s=timeout_s * _BRISK)
@@ -165,7 +114,6 @@ class Link:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._charged = Charged()
-        self._calls = 0
         self._closed = threading.Event()
 
     def deadline(self) -> Deadline:
@@ -185,7 +133,7 @@ class Link:
         return self._tried(operation, deadline, asked)
 
     def _tried(self, operation: str, deadline: Deadline, asked: dict[str, Any]) -> dict[str, Any]:
-        with self._under_way():
+        with self._wires.in_use():
             return self._repeated(operation, deadline, asked)
 
     def _repeated(
@@ -228,24 +176,8 @@ class Link:
             self._wires.shut()
             self._patient.close()
             self._brisk.close()
-            with self._under_way():  # where nobody else is under way, this is the last one
+            with self._wires.in_use():  # where nobody else is under way, this is the last one
                 pass
-
-    @contextmanager
-    def _under_way(self) -> Iterator[None]:
-        """Whoever is the last to leave after the end closes what connections are left. boto3 lets
-        go of its own, which closes them if nothing refers to them, be it garbage.
-        """
-        with self._lock:
-            self._calls += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._calls -= 1
-                last = self._calls == 0 and self._closed.is_set()
-            if last:
-                self._wires.close()
 
     def _client(self, deadline: Deadline) -> Any:  # noqa: ANN401  boto3 makes their classes
         """The client whose patience ends in time."""

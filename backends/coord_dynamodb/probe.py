@@ -8,11 +8,12 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 
+from coord.aws.clients import Clients
 from coord.clock import SYSTEM_CLOCK
 from coord.errors import CoordError, StoreRefused
 from coord.spi import Probe
 from coord_dynamodb.group import Group
-from coord_dynamodb.link import Deadline, Link, Maker
+from coord_dynamodb.link import Deadline, Link
 from coord_dynamodb.table import EXPIRES, Found, Table
 from coord_dynamodb.url import Target
 
@@ -23,7 +24,7 @@ _SLOW = 0.25  # of the timeout
 
 
 def findings(
-    link: Link, pulse: Link, maker: Maker, target: Target, found: Found | None = None
+    link: Link, pulse: Link, maker: Clients, target: Target, found: Found | None = None
 ) -> list[Probe]:
     """The state of the table, in the order in which an operator would look; all within one
     timeout. What there was no time for says so.
@@ -52,7 +53,7 @@ def findings(
     return [*out, _clock()]
 
 
-def _access(link: Link, maker: Maker) -> Probe:
+def _access(link: Link, maker: Clients) -> Probe:
     value = f"{link.endpoint}, region {maker.region}, credentials from {maker.identity_source}"
     return Probe(name="access", ok=True, value=value)
 

@@ -25,7 +25,7 @@ from coord.spi import (
 from coord_dynamodb import life, probe
 from coord_dynamodb.cutting import Limit
 from coord_dynamodb.group import Group
-from coord_dynamodb.link import Charged, Link, Maker
+from coord_dynamodb.link import Charged, Link, clients_of
 from coord_dynamodb.listing import sessions
 from coord_dynamodb.own import OwnChanges
 from coord_dynamodb.pen import Pen
@@ -60,7 +60,7 @@ class DynamoDBStore:
             )
         self._target = target
         self._clock = clock
-        self._maker = Maker(target, timeout_s=timeout_s)
+        self._maker = clients_of(target, timeout_s=timeout_s)
         self._link = Link(self._maker, target, clock=clock, timeout_s=timeout_s)
         self._pulse = Link(self._maker, target, clock=clock, timeout_s=timeout_s)
         self._table = Table(self._link)

@@ -53,5 +53,5 @@ def test_a_heartbeat_does_not_wait_for_credentials_that_are_fetched_anew(
     assert len(calls.read_text()) > fetched, "they were fetched meanwhile"
     slow.unlink()
     for thread in threading.enumerate():
-        if thread.name == "coord-dynamodb-credentials":
+        if thread.name == "coord-aws-credentials":
             thread.join(SLOW_S * 4)

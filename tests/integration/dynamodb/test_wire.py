@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from coord.aws.wire import Wires
 from coord.errors import Certainty, ConfigError, StoreError, StoreRefused, StoreUnavailable
 from coord.spi import ClaimRequest
 from coord.testing.proxy import FaultProxy
 from coord_dynamodb import DynamoDBStore
 from coord_dynamodb.session import DynamoDBSession
-from coord_dynamodb.wire import Wires
 from tests.integration.dynamodb.conftest import Desk
 from tests.integration.fleet import until
 

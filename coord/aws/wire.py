@@ -23,7 +23,8 @@ import io
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from coord.errors import ConfigError
@@ -42,7 +43,9 @@ class Wires:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open: set[_Wired] = set()
+        self._calls = 0
         self._shut = False
+        self._patience = threading.local()
 
     def take_over(self, client: Any) -> None:  # noqa: ANN401  boto3 makes their classes
         """Have a client that has not been used yet make its connections our way."""
@@ -66,12 +69,31 @@ class Wires:
         for connection in found:
             _shut_down(connection.sock)
 
-    def close(self) -> None:
-        """Close what connections are left. Nobody may be using one."""
+    @contextmanager
+    def in_use(self, patience_s: float | None = None) -> Iterator[None]:
+        """A call is under way on this thread. `patience_s`: the time for the whole answer, where
+        it is not the client's read timeout.
+
+        Whoever is the last to leave after the end closes what connections are left. boto3 lets
+        go of its own, which closes them if nothing refers to them, be it garbage.
+        """
         with self._lock:
-            found = list(self._open)
-        for connection in found:
-            connection.close()
+            self._calls += 1
+        self._patience.seconds = patience_s
+        try:
+            yield
+        finally:
+            self._patience.seconds = None
+            with self._lock:
+                self._calls -= 1
+                left = list(self._open) if self._shut and not self._calls else []
+            for connection in left:
+                connection.close()
+
+    def patience_s(self, usual_s: float) -> float:
+        """How long the call of this thread waits for its answer."""
+        asked_s: float | None = getattr(self._patience, "seconds", None)
+        return usual_s if asked_s is None else asked_s
 
     def opened(self, connection: _Wired) -> bool:
         """Take note of it; False: it came too late."""
@@ -95,7 +117,7 @@ class _Wired(HTTPConnection):
         super().connect()
         if not self.wires.opened(self):
             self.close()
-            raise ConnectionAbortedError("the store was closed meanwhile")
+            raise ConnectionAbortedError("it was closed meanwhile")
 
     def close(self) -> None:
         self.wires.closed(self)
@@ -103,7 +125,7 @@ class _Wired(HTTPConnection):
 
     def getresponse(self) -> HTTPResponse:
         made: Any = self.response_class
-        end_s = time.monotonic() + (self.timeout or 0.0)
+        end_s = time.monotonic() + self.wires.patience_s(self.timeout or 0.0)
         timely: Any = lambda sock, **how: made(_Timely(sock, end_s), **how)  # noqa: E731
         self.response_class = timely
         try:

@@ -4,8 +4,8 @@ Owns the moment of fetching. Knows no request. boto3 fetches them in whatever th
 next, and waits for their provider as long as that takes, from a quarter of an hour before they
 expire. In a heartbeat that costs the session
 (`test_a_heartbeat_does_not_wait_for_credentials_that_are_fetched_anew`). So only the very first
-request of a store waits for them. Later ones are signed with what is there, even if it has expired:
-then the server says so.
+request of a client waits for them. Later ones are signed with what is there, even if it has
+expired: then the server says so.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Fetched:
         if self._frozen is None:
             self._frozen = self._real.get_frozen_credentials()
         elif self._real.refresh_needed() and self._fetching.acquire(blocking=False):
-            name = "coord-dynamodb-credentials"
+            name = "coord-aws-credentials"
             threading.Thread(target=self._fetch, name=name, daemon=True).start()
         return self._frozen
 

@@ -1,0 +1,5 @@
+"""What the backends on Amazon's services share: boto3 on a short leash, and what its errors mean.
+
+Owns how clients are set up and bounded. Knows no service and no backend. boto3 is imported when a
+client is made, and comes with the backend that makes one.
+"""
