@@ -259,6 +259,22 @@ def test_missing_credentials_are_refused_before_anything_is_asked(bare: pytest.M
     assert "AWS_ACCESS_KEY_ID" in caught.value.cure
 
 
+def test_a_server_of_this_machine_needs_no_credentials(
+    desk: Desk, bare: pytest.MonkeyPatch
+) -> None:
+    """Nobody there looks at them, and `coord init` works as it is written."""
+    endpoint = desk.target().endpoint
+    url = f"dynamodb://{desk.target().table}/nobody?region=us-east-1&endpoint={endpoint}"
+    opened = DynamoDBStore.from_url(url, timeout_s=2.0)
+    assert opened.store.view(opened.group).members == {}
+    opened.store.close()
+
+
+def test_a_server_elsewhere_needs_them(bare: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="no credentials"):
+        _open("dynamodb://leases/g?region=us-east-1&endpoint=http://192.0.2.1:8000")
+
+
 def test_half_of_the_credentials_is_none(bare: pytest.MonkeyPatch) -> None:
     bare.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
     with pytest.raises(ConfigError, match="boto3"):
