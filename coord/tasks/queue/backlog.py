@@ -7,19 +7,38 @@ runs. Decides nothing of its own: how many may run, and whose turn it is, says t
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from coord.tasks.queue.admission import Admission
+from coord.clock import Clock
+from coord.tasks.queue.admission import Admission, Deferral, Load
 from coord.tasks.queue.hand import InHand
 
 __all__ = ["Backlog"]
 
 
-class Backlog:
-    """Any thread. `take` blocks; everything else is quick."""
+_NAP_S = 0.25  # how often time alone is let change whose turn it is
 
-    def __init__(self, admission: Admission) -> None:
+
+class Backlog:
+    """Any thread. `take` blocks; everything else is quick.
+
+    `deferred` is called for what is given back, on the thread that asks for room; `limited` when
+    the limit has moved, with the new one and why, on the thread that reports an end.
+    """
+
+    def __init__(
+        self,
+        admission: Admission,
+        clock: Clock,
+        *,
+        deferred: Callable[[Deferral], None],
+        limited: Callable[[int, str], None],
+    ) -> None:
         self._admission = admission
+        self._clock = clock
+        self._deferred = deferred
+        self._limited = limited
+        self._limit = admission.limit
         self._changed = threading.Condition()
         self._room = threading.Event()
         self._running = 0
@@ -41,9 +60,28 @@ class Backlog:
         """How many threads wait for work."""
         return self._idle
 
+    @property
+    def startable(self) -> int:
+        """How many could begin now, as far as numbers go."""
+        return min(self._admission.waiting, self._admission.limit - self._running)
+
+    def load(self) -> Load:
+        """How the admission stands."""
+        with self._changed:
+            return self._admission.load(self._running, self._clock.now())
+
     def room(self) -> int:
-        """How many more may be received now: what could begin soon, and no more."""
-        return self._admission.room(self._running)
+        """How many more may be received now: what could begin soon, and no more.
+
+        What waits in the way of others is given back first.
+        """
+        with self._changed:
+            now = self._clock.now()
+            excess = self._admission.excess(self._running, now)
+            room = self._admission.room(self._running, now)
+        for one in excess:
+            self._deferred(one)
+        return room
 
     def wait_for_room(self, timeout_s: float) -> None:
         """Until something has ended, at most."""
@@ -55,7 +93,7 @@ class Backlog:
         with self._changed:
             if self._is_over:
                 return False
-            self._admission.put(hands)
+            self._admission.put(hands, self._clock.now())
             self._changed.notify()
             return True
 
@@ -69,11 +107,11 @@ class Backlog:
             while True:
                 if self._is_over:
                     return None
-                hand = self._admission.take(self._running)
+                hand = self._admission.take(self._running, self._clock.now())
                 if hand is not None:
                     break
                 self._idle += 1
-                self._changed.wait()
+                self._changed.wait(_NAP_S if self._admission.waiting else None)
                 self._idle -= 1
             self._running += 1
             if self._admission.waiting and self._idle:
@@ -83,11 +121,15 @@ class Backlog:
     def ended(self, hand: InHand, seconds: float) -> None:
         """Work on one has stopped; its outcome stands in it."""
         with self._changed:
+            self._admission.ended(hand, seconds, self._running, self._clock.now())
             self._running -= 1
-            self._admission.ended(hand, seconds)
+            limit, before = self._admission.limit, self._limit
+            self._limit = limit
             if self._admission.waiting and self._idle:
                 self._changed.notify()
         self._room.set()
+        if limit != before:
+            self._limited(limit, self._admission.why)
 
     def close(self) -> list[InHand]:
         """Nobody takes any more; what was waiting, to be given back."""

@@ -27,7 +27,7 @@ class Crew:
     def call_up(self, most: int) -> None:
         """There is work: see that somebody is there for it. Any thread."""
         with self._lock:
-            wanted = self._backlog.waiting - self._backlog.idle
+            wanted = self._backlog.startable - self._backlog.idle
             for _ in range(min(wanted, most - len(self._threads))):
                 self._hire()
 

@@ -16,7 +16,7 @@ from coord.clock import Clock
 from coord.tasks.backoff import Backoff
 from coord.tasks.job import Job, Memory
 from coord.tasks.loop import Loop
-from coord.tasks.queue.admission import Admission
+from coord.tasks.queue.admission import Admission, Deferral
 from coord.tasks.queue.backlog import Backlog
 from coord.tasks.queue.clerk import Clerk
 from coord.tasks.queue.crew import Crew
@@ -26,10 +26,12 @@ from coord.tasks.queue.intake import Intake
 from coord.tasks.queue.order import Groups
 from coord.tasks.queue.payload import Codec, Handler, JsonCodec
 from coord.tasks.queue.runs import Ended, Runs
+from coord.tasks.queue.signals import Signals
 from coord.tasks.queue.spi import Queue
 
-__all__ = ["Engine", "Listener", "Settings"]
+__all__ = ["MOST_THREADS", "Engine", "Listener", "Settings"]
 
+MOST_THREADS = 64
 _STOPS = "the worker stops"
 
 
@@ -41,6 +43,12 @@ class Listener:
 
     def ended(self, hand: InHand, end: Ended, seconds: float) -> None:
         """A message that was begun has its outcome."""
+
+    def deferred(self, what: Deferral) -> None:
+        """A message was given back before it began, for a reason."""
+
+    def limited(self, limit: int, why: str) -> None:
+        """So many handlers may run at once from now on."""
 
     def overran(self, hand: InHand) -> None:
         """A handler still runs although its message may be visible to others."""
@@ -58,7 +66,7 @@ class Settings:
 
     visibility_s: float = 30.0
     wait_s: float = 5.0
-    most_threads: int = 64
+    most_threads: int = MOST_THREADS
     backoff: Backoff = field(default_factory=Backoff)
     codec: Codec = field(default_factory=JsonCodec)
 
@@ -90,11 +98,14 @@ class Engine:
             clock=clock,
         )
         patience = Patience(settings.visibility_s, queue.limits.max_hidden_s)
-        self._backlog = Backlog(admission)
+        admission.opened(queue.limits)
+        self._backlog = Backlog(admission, clock, deferred=self._defer, limited=listener.limited)
         self._groups = Groups() if queue.limits.ordered else None
         self._lock = threading.Lock()
         self._running: dict[InHand, Job] = {}
         self._counts: Counter[str] = Counter()
+        self._deferrals: Counter[str] = Counter()
+        self._latest_sent_s = 0.0
         self._is_stopping = False
         self._is_cancelled = False
         self._quiet = threading.Condition()
@@ -128,6 +139,16 @@ class Engine:
         """How many messages: "received", each outcome by its value, and "undeleted"."""
         with self._lock:
             return {what: n for what, n in self._counts.items() if what != "left"}
+
+    def signals(self, wall_s: float) -> Signals:
+        """How the worker stands at that wall time."""
+        load, running = self._backlog.load(), self._backlog.running
+        sent = [] if load.oldest_sent_s is None else [load.oldest_sent_s]
+        if not self._intake.empty_answers:  # what comes next is about as old as what came last
+            sent.append(self._latest_sent_s)
+        with self._lock:
+            deferrals = dict(self._deferrals)
+        return Signals.of(load, sent, running=running, deferrals=deferrals, wall_s=wall_s)
 
     @property
     def running(self) -> int:
@@ -186,6 +207,7 @@ class Engine:
     def _received(self, hands: list[InHand], sent_at_s: float) -> None:
         with self._lock:
             self._counts["received"] += len(hands)
+            self._latest_sent_s = min(hand.message.sent_at_s for hand in hands)
             ready = hands if self._groups is None else self._groups.enter(hands)
         self._clerk.took(hands, sent_at_s)
         self._put(ready)
@@ -196,6 +218,15 @@ class Engine:
                 self._leave(hand, Ended(Outcome.RETURNED, why=_STOPS))
             return
         self._crew.call_up(self._settings.most_threads)
+
+    def _defer(self, what: Deferral) -> None:
+        """Give one back that waits in the way of others; on the receiving thread."""
+        hand = what.hand
+        if hand.lapsed:
+            self._leave(hand, Ended(Outcome.LAPSED, why=hand.why))
+            return
+        self._listener.deferred(what)
+        self._leave(hand, Ended(Outcome.DEFERRED, what.rest_s, what.why), what.reason)
 
     def _work(self, hand: InHand) -> None:
         """Run one message; on a thread of the crew."""
@@ -236,11 +267,13 @@ class Engine:
             with self._quiet:
                 self._quiet.notify_all()
 
-    def _leave(self, hand: InHand, end: Ended) -> None:
+    def _leave(self, hand: InHand, end: Ended, reason: str = "in-progress") -> None:
         """The one door out: tell the queue, and see to the rest of its group."""
         hand.outcome = end.outcome
         with self._lock:
             self._counts[end.outcome.value] += 1
+            if end.outcome is Outcome.DEFERRED:
+                self._deferrals[reason] += 1
         if end.outcome is Outcome.DONE:
             self._deletes.put(hand)
             return

@@ -5,6 +5,7 @@ Owns the words. Decides nothing.
 
 from __future__ import annotations
 
+from coord.tasks.queue.admission import Deferral
 from coord.tasks.queue.engine import Listener
 from coord.tasks.queue.hand import InHand, Outcome
 from coord.tasks.queue.runs import Ended
@@ -37,6 +38,22 @@ class LogListener(Listener):
         if end.error is not None:
             fields["exc_info"] = end.error
         tell(f"message-{end.outcome.value}", **fields)
+
+    def deferred(self, what: Deferral) -> None:
+        """A message was given back before it began."""
+        message = what.hand.message
+        self._log.info(
+            "message-deferred",
+            message=message.id,
+            received=message.received,
+            reason=what.reason,
+            why=what.why,
+            back_in_s=round(what.rest_s, 3),
+        )
+
+    def limited(self, limit: int, why: str) -> None:
+        """The limit has moved."""
+        self._log.debug("concurrency", limit=limit, why=why)
 
     def overran(self, hand: InHand) -> None:
         """A handler ignores that it lost its message."""

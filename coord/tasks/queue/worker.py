@@ -19,10 +19,11 @@ from coord.tasks.ledger import Ledger
 from coord.tasks.mark import spec_of
 from coord.tasks.memory import LedgerMemory, NoMemory
 from coord.tasks.opening import open_queue
-from coord.tasks.queue.admission import Admission, Fixed
-from coord.tasks.queue.engine import Engine, Listener, Settings
+from coord.tasks.queue.admission import Admission, Fair, FixedLimit
+from coord.tasks.queue.engine import MOST_THREADS, Engine, Listener, Settings
 from coord.tasks.queue.log import LogListener
 from coord.tasks.queue.payload import Handler
+from coord.tasks.queue.signals import Signals
 from coord.tasks.queue.spi import Queue
 from coord.tasks.runner.enqueuing import Enqueuer
 
@@ -44,7 +45,10 @@ class Worker:
     under `job.once` with a `ledger`.
 
     `visibility_s`: how long a message is hidden at a time; what it takes others to notice that this
-    process died. `concurrency`: how many handlers at once. `timeout_s` of a task bounds its run.
+    process died. `concurrency`: how many handlers at once; without it, as many as go without
+    slowing each other down. `tenant`: the message attribute that names whose message it is; without
+    it, the group. `admission`: all of that instead (`docs/admission.md`). `timeout_s` of a task
+    bounds its run.
     `drain_s`: how long running handlers may go on after `stop()`; then they are told to stop.
     `wait_s`: how long a request waits for messages; stopping takes up to that long to let go of the
     queue, although what it holds is given back at once.
@@ -60,6 +64,7 @@ class Worker:
         ledger: str | None = None,
         visibility_s: float = 30.0,
         concurrency: int | None = None,
+        tenant: str = "",
         wait_s: float = 5.0,
         drain_s: float = 30.0,
         settings: Settings | None = None,
@@ -72,8 +77,17 @@ class Worker:
         self._handlers = handlers_of(marked)
         self._scheduled = [spec for spec in map(spec_of, marked) if spec.schedule is not None]
         self._ledger_url = ledger
-        self._settings = settings or Settings(visibility_s=visibility_s, wait_s=wait_s)
-        self._admission = admission or Fixed(concurrency or 10)
+        self._settings = settings or Settings(
+            visibility_s=visibility_s,
+            wait_s=wait_s,
+            most_threads=max(MOST_THREADS, concurrency or 0),
+        )
+        self._admission = admission or _admission(concurrency, tenant)
+        if admission is not None and (concurrency is not None or tenant):
+            raise ConfigError(
+                "an admission, and a concurrency or a tenant beside it",
+                cure="Say both in the admission: Fair(FixedLimit(8), tenant='…').",
+            )
         self._listener = listener
         self._drain_s = drain_s
         self._clock = clock
@@ -201,6 +215,16 @@ class Worker:
         """How many messages were received, and what became of them."""
         return self._engine.counts if self._engine is not None else self._last_counts
 
+    def signals(self) -> Signals:
+        """How it stands: load, limit, deferred work, the age of the oldest message. Any thread.
+
+        Raises `UsageError` unless the worker runs.
+        """
+        engine = self._engine
+        if engine is None:
+            raise UsageError("a worker that does not run has no signals", cure="Start it first.")
+        return engine.signals(time.time())  # noqa: TID251  ages are for people and for scaling
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -211,6 +235,11 @@ class Worker:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _admission(concurrency: int | None, tenant: str) -> Admission:
+    limit = None if concurrency is None else FixedLimit(concurrency)
+    return Fair(limit, tenant=tenant)
 
 
 def handlers_of(tasks: Iterable[Any]) -> dict[str, Handler]:

@@ -1,0 +1,166 @@
+"""How much of a worker each tenant may use.
+
+Owns a limit per tenant and how it moves. Pure: `now` comes in.
+
+A tenant starts with 1 handler at a time. Whenever it is at its limit and there is capacity to
+spare, its limit grows by one, at once. To spare means: beyond what the other tenants use on average
+(of the last minute or so), and the usual deviation from it. So an idle worker is anybody's, a
+tenant that uses much by habit keeps what it uses, and one that suddenly wants much more waits
+first, while those beside it find the room they always had. A limit that was not reached for a
+while halves.
+
+Nobody is held at a small limit for good: below an even share, it grows every `_PATIENCE_S` without
+capacity to spare, at the cost of whoever has more.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from math import exp, sqrt
+
+from coord.tasks.queue.hand import InHand
+
+__all__ = ["Tenant", "Tenants"]
+
+_START = 1
+_HABIT_S = 60.0
+_UNUSED_S = 60.0
+_FORGET_S = 120.0
+_PATIENCE_S = 30.0
+_MOST_HALVINGS = 30
+_LATEST = 0.1  # how much the latest duration counts in the average
+
+
+class _Average:
+    """How many run, on average over the last minute or so."""
+
+    __slots__ = ("level", "since_s", "value")
+
+    def __init__(self, now: float) -> None:
+        self.level = 0
+        self.value = 0.0
+        self.since_s = now
+
+    def at(self, now: float) -> float:
+        return self.level + (self.value - self.level) * exp(-(now - self.since_s) / _HABIT_S)
+
+    def moved(self, by: int, now: float) -> None:
+        self.value, self.since_s = self.at(now), now
+        self.level += by
+
+
+class Tenant:
+    """One tenant's messages in this worker, and its limit."""
+
+    __slots__ = (
+        "back_s",
+        "full_s",
+        "grew_s",
+        "limit",
+        "name",
+        "reached_s",
+        "running",
+        "seconds",
+        "seen_s",
+        "use",
+        "waiting",
+    )
+
+    def __init__(self, name: str, now: float) -> None:
+        self.name = name
+        self.limit = _START
+        self.running = 0
+        self.waiting: deque[InHand] = deque()
+        self.use = _Average(now)
+        self.seconds = 0.0  # how long its handlers take, on average
+        self.seen_s = now
+        self.reached_s = now
+        self.grew_s = now
+        self.back_s = now  # when the last of those that were deferred is to come back
+        self.full_s = now  # when its quota is whole again
+
+    @property
+    def gap_s(self) -> float:
+        """How long it takes, at its limit, until one of its handlers ends."""
+        return self.seconds / self.limit
+
+    def rested(self, now: float) -> None:
+        """A limit that is not reached for a while shrinks."""
+        halvings = int((now - self.reached_s) / _UNUSED_S)
+        if halvings > 0:
+            self.limit = max(_START, self.limit >> min(halvings, _MOST_HALVINGS))
+            self.reached_s = now
+
+
+class Tenants:
+    """All tenants that were seen lately. Its caller locks."""
+
+    def __init__(self) -> None:
+        self._all: OrderedDict[str, Tenant] = OrderedDict()
+        self._use = _Average(0.0)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def values(self) -> list[Tenant]:
+        """Each of them."""
+        return list(self._all.values())
+
+    def seen(self, name: str, now: float) -> Tenant:
+        """The tenant of that name, of which something was received now."""
+        tenant = self._all.get(name)
+        if tenant is None:
+            tenant = self._all[name] = Tenant(name, now)
+        elif len(self._all) > 1:
+            self._all.move_to_end(name)
+        tenant.seen_s = now
+        return tenant
+
+    def forget(self, now: float) -> None:
+        """Leave out those that have not been seen for a while and owe nothing."""
+        while self._all:
+            tenant = next(iter(self._all.values()))
+            if tenant.seen_s + _FORGET_S > now:
+                return
+            if tenant.running or tenant.waiting or tenant.full_s > now:
+                tenant.seen_s = now
+                self._all.move_to_end(tenant.name)
+            else:
+                del self._all[tenant.name]
+
+    def began(self, tenant: Tenant, now: float) -> None:
+        """One of its handlers begins."""
+        tenant.running += 1
+        tenant.use.moved(1, now)
+        self._use.moved(1, now)
+        if tenant.running >= tenant.limit:
+            tenant.reached_s = now
+
+    def ended(self, tenant: Tenant, seconds: float, now: float) -> None:
+        """One of its handlers has ended."""
+        tenant.running -= 1
+        tenant.use.moved(-1, now)
+        self._use.moved(-1, now)
+        latest = _LATEST if tenant.seconds else 1.0
+        tenant.seconds += latest * (seconds - tenant.seconds)
+
+    def kept_for_others(self, tenant: Tenant, limit: int, running: int, now: float) -> int:
+        """How much of what is free belongs to the others by habit. Never all there is."""
+        if len(self._all) == 1:
+            return 0
+        others = max(0.0, self._use.at(now) - tenant.use.at(now))
+        habit = int(others + sqrt(others) + 0.5)
+        return max(0, min(habit, limit - 1) - (running - tenant.running))
+
+    def may_grow(self, tenant: Tenant, limit: int, running: int, now: float) -> bool:
+        """Whether a tenant at its limit may have one more."""
+        if limit - running > self.kept_for_others(tenant, limit, running, now):
+            return True
+        below = tenant.limit < limit // len(self._all)
+        return below and now - tenant.grew_s >= _PATIENCE_S
+
+    @staticmethod
+    def grow(tenant: Tenant, now: float) -> None:
+        """It gets one more."""
+        tenant.limit = max(tenant.limit, tenant.running) + 1
+        tenant.grew_s = tenant.reached_s = now
