@@ -22,7 +22,7 @@ _LONG_S = 3600.0
 
 
 class Clerk:
-    """`took` and `give_back` from any thread. `overran` and `failing` are called on its thread."""
+    """`took` and `give_back` from any thread. The callbacks are called on its thread."""
 
     def __init__(
         self,
@@ -30,12 +30,14 @@ class Clerk:
         patience: Patience,
         clock: Clock,
         *,
+        extended: Callable[[InHand], None],
         overran: Callable[[InHand], None],
         failing: Callable[[str], None],
     ) -> None:
         self._queue = queue
         self._patience = patience
         self._clock = clock
+        self._extended = extended
         self._overran = overran
         self._failing = failing
         self._size = queue.limits.batch_size
@@ -96,6 +98,9 @@ class Clerk:
                 self._book.answered(
                     hands, changes, answers, sent_at_s=sent_at_s, now=self._clock.now()
                 )
+            for hand, error in zip(hands, answers, strict=True):
+                if error is None:
+                    self._extended(hand)
 
     def _next_back(self) -> list[tuple[InHand, float]]:
         back = self._back

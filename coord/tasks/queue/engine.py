@@ -50,6 +50,9 @@ class Listener:
     def limited(self, limit: int, why: str) -> None:
         """So many handlers may run at once from now on."""
 
+    def extended(self, hand: InHand) -> None:
+        """A message stays hidden for longer: its deadline has moved."""
+
     def overran(self, hand: InHand) -> None:
         """A handler still runs although its message may be visible to others."""
 
@@ -112,7 +115,12 @@ class Engine:
         self._loop = Loop()
         self._crew = Crew(self._backlog, self._work)
         self._clerk = Clerk(
-            queue, patience, clock, overran=listener.overran, failing=listener.trouble
+            queue,
+            patience,
+            clock,
+            extended=listener.extended,
+            overran=listener.overran,
+            failing=listener.trouble,
         )
         self._deletes = Deletes(
             queue, clock, retry_s=patience.retry_s, gone=self._gone, lost=self._undeleted

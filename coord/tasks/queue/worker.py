@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -52,6 +52,7 @@ class Worker:
     `drain_s`: how long running handlers may go on after `stop()`; then they are told to stop.
     `wait_s`: how long a request waits for messages; stopping takes up to that long to let go of the
     queue, although what it holds is given back at once.
+    `opener`: opens the queue as `open_queue` does, for those who want to see each request.
 
     Threads: `stop` from anywhere, signal handlers included; the rest from one thread.
     """
@@ -71,6 +72,7 @@ class Worker:
         admission: Admission | None = None,
         listener: Listener | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        opener: Callable[..., Queue] = open_queue,
     ) -> None:
         self.url = url
         marked = list(tasks)
@@ -91,6 +93,7 @@ class Worker:
         self._listener = listener
         self._drain_s = drain_s
         self._clock = clock
+        self._opener = opener
         self._stop = threading.Event()
         self._engine: Engine | None = None
         self._queue: Queue | None = None
@@ -124,7 +127,7 @@ class Worker:
 
     def _open(self) -> None:
         timeout_s = self._settings.visibility_s / 10
-        queue = self._queue = open_queue(self.url, clock=self._clock, timeout_s=timeout_s)
+        queue = self._queue = self._opener(self.url, clock=self._clock, timeout_s=timeout_s)
         memory: Memory = NoMemory()
         if self._ledger_url is not None:
             self._ledger = Ledger.open(
