@@ -39,7 +39,7 @@ if TYPE_CHECKING:  # the same table once more, for type checkers and editors
     )
     from coord.fencing import SqlFence
     from coord.runtime import AsyncCoordinator, Coordinator, Term
-    from coord.tasks import Job, Worker, task
+    from coord.tasks import Job, Ledger, SqlOnce, Worker, task
 
 __all__ = [
     "AsyncCoordinator",
@@ -56,6 +56,7 @@ __all__ = [
     "Job",
     "JobCancelled",
     "LeadershipLost",
+    "Ledger",
     "MissingExtra",
     "NotElected",
     "PayloadMismatch",
@@ -63,6 +64,7 @@ __all__ = [
     "SessionLost",
     "ShapeConflict",
     "SqlFence",
+    "SqlOnce",
     "StoreConflict",
     "StoreError",
     "StoreRefused",
@@ -80,8 +82,10 @@ _HOMES = {
     "AsyncCoordinator": "coord.runtime",
     "Coordinator": "coord.runtime",
     "Job": "coord.tasks",
+    "Ledger": "coord.tasks",
     "Role": "coord.config",
     "SqlFence": "coord.fencing",
+    "SqlOnce": "coord.tasks",
     "Term": "coord.runtime",
     "Timing": "coord.config",
     "Worker": "coord.tasks",

@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # the same table once more, for type checkers and editors
     from coord.tasks.budget import Budgets
     from coord.tasks.job import Job
-    from coord.tasks.ledger import Ledger
+    from coord.tasks.ledger import Attempt, Finished, Ledger, SqlOnce
     from coord.tasks.mark import TaskSpec, spec_of, task, tasks_of
     from coord.tasks.queue.worker import Worker
     from coord.tasks.schedule import Cron, Every, Tick
 
 __all__ = [
+    "Attempt",
     "Budgets",
     "Cron",
     "Every",
+    "Finished",
     "Job",
     "Ledger",
+    "SqlOnce",
     "TaskSpec",
     "Tick",
     "Worker",
@@ -32,11 +35,14 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Attempt": "coord.tasks.ledger",
     "Budgets": "coord.tasks.budget",
     "Cron": "coord.tasks.schedule",
     "Every": "coord.tasks.schedule",
+    "Finished": "coord.tasks.ledger",
     "Job": "coord.tasks.job",
     "Ledger": "coord.tasks.ledger",
+    "SqlOnce": "coord.tasks.ledger",
     "TaskSpec": "coord.tasks.mark",
     "Tick": "coord.tasks.schedule",
     "Worker": "coord.tasks.queue.worker",

@@ -7,5 +7,6 @@ pure; a ledger's store is any `coord.tasks.spi.LedgerStore`.
 from coord.tasks.ledger.attempt import Attempt, Finished
 from coord.tasks.ledger.ledger import Known, Ledger
 from coord.tasks.ledger.records import State
+from coord.tasks.ledger.sql import SqlOnce
 
-__all__ = ["Attempt", "Finished", "Known", "Ledger", "State"]
+__all__ = ["Attempt", "Finished", "Known", "Ledger", "SqlOnce", "State"]
