@@ -12,6 +12,10 @@ from coord.errors import UsageError
 
 __all__ = ["digest", "result_text"]
 
+# Made once: json.dumps would make an encoder for every call with settings of its own.
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+_COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
 
 def digest(payload: object) -> str:
     """What is remembered of a payload: equal JSON gives equal digests, whatever its order of
@@ -22,7 +26,7 @@ def digest(payload: object) -> str:
     if isinstance(payload, bytes):
         return hashlib.sha256(payload).hexdigest()
     try:
-        text = json.dumps(payload, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        text = _CANONICAL(payload)
     except (TypeError, ValueError) as error:
         raise UsageError(
             f"a payload that is no JSON ({error})",
@@ -34,7 +38,7 @@ def digest(payload: object) -> str:
 def result_text(key: str, result: object) -> str:
     """A result as it is stored. Raises UsageError for what is no JSON."""
     try:
-        return json.dumps(result, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return _COMPACT(result)
     except (TypeError, ValueError) as error:
         raise UsageError(
             f"the result for {key!r} is no JSON ({error}): nothing was written",

@@ -121,7 +121,7 @@ class Attempt:
                 self.check()
             record = replace(self._record, beat=self._next_beat())
             try:
-                self._write(record, tries=1)
+                self._write(record, record.to_bytes(), tries=1)
             except StoreError:
                 self._lease = self._lease.failed(self._ledger.clock.now())
                 raise
@@ -164,11 +164,11 @@ class Attempt:
                     "nobody knows whether that was written",
                     cure="Say the same again, or leave it: the next begin of the key will know.",
                 )
-            checked_body(self.key, record.to_bytes(), self._ledger.store.guarantees)
+            body = checked_body(self.key, record.to_bytes(), self._ledger.store.guarantees)
             self._ledger.keeper.drop(self)
             self._final = record
             try:
-                self._write(record, tries=TRIES)
+                self._write(record, body, tries=TRIES)
             except StoreError as error:
                 if error.certainty is Certainty.NOT_APPLIED:
                     self._final = None
@@ -180,11 +180,12 @@ class Attempt:
         self._beat += 1
         return self._beat
 
-    def _write(self, record: Record, *, tries: int) -> None:
+    def _write(self, record: Record, body: bytes, *, tries: int) -> None:
         answer = put(
             self._ledger.store,
             self.key,
             record,
+            body,
             expect=self._tag,
             keep_s=self._keep_s,
             tries=tries,

@@ -219,9 +219,11 @@ class Ledger:
             if isinstance(attempt, Finished):
                 return attempt
             record = begun(asked, attempt, run=secrets.token_hex(8), at=_wall(), by=self._by)
-            checked_body(key, record.to_bytes(), self.store.guarantees)
+            body = checked_body(key, record.to_bytes(), self.store.guarantees)
             sent_at_s = self.clock.now()
-            tag = put(self.store, key, record, expect=entry.tag if entry else None, keep_s=kept_s)
+            tag = put(
+                self.store, key, record, body, expect=entry.tag if entry else None, keep_s=kept_s
+            )
             if not isinstance(tag, Overtaken):
                 for_s = self._renew_for_s if renew_for_s is None else renew_for_s
                 lease = Lease(sent_at_s, asked.lease_s, self._drift, sent_at_s + for_s)

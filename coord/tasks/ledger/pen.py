@@ -36,17 +36,18 @@ def put(
     store: LedgerStore,
     key: str,
     record: Record,
+    body: bytes,
     *,
     expect: str | None,
     keep_s: float,
     tries: int = TRIES,
 ) -> str | Overtaken:
-    """Write `record` over the writing `expect`; its tag, or that somebody else was here.
+    """Write `record`, as `body`, over the writing `expect`; its tag, or that another was here.
 
     Takes up to two requests a try. Raises the store's error where it stays unknown what became of
     it (certainty: unknown), and where it was refused.
     """
-    body, tag = record.to_bytes(), expect
+    tag = expect
     doubt: StoreError | None = None
     left = tries
     while left:

@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 _ABSENT = object()
+_COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _LEAST_WAIT_S = 0.001
 """Or whoever waits as told may be a rounding error too early, for ever."""
 
@@ -93,7 +94,7 @@ class Record:
             value = getattr(self, name)
             if value:
                 fields[name] = value
-        text = json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+        text = _COMPACT(fields)
         if self.result:  # it is JSON already
             text = f'{text[:-1]},"result":{self.result}}}'
         return text.encode()
