@@ -15,12 +15,12 @@ from coord.errors import ConfigError
 from coord.model import MemberRecord, RoleRecord, View, checked_name
 from coord.spi import BeaconSeen, Expiry, Guarantees, Observed, OpenedStore, Probe, Tenure
 from coord_zookeeper.acl import ACLS
+from coord_zookeeper.connector import Connector
 from coord_zookeeper.deadline import Deadline
 from coord_zookeeper.eviction import evicted
 from coord_zookeeper.group import Group
 from coord_zookeeper.init import init_group
 from coord_zookeeper.layout import Layout
-from coord_zookeeper.link import Link
 from coord_zookeeper.opening import make_live
 from coord_zookeeper.probe import findings
 from coord_zookeeper.pulse import Pulse
@@ -30,8 +30,6 @@ from coord_zookeeper.watch import ZooKeeperWatch
 
 __all__ = ["ZooKeeperStore"]
 
-_OWN_TTL_S = 4.0
-_OWN_TTL_TIMEOUTS = 10
 _MOST_TTL_S = 2**31 / 1000 - 1
 
 
@@ -55,7 +53,7 @@ class ZooKeeperStore:
             batch_size=batch_size(timeout_s),
         )
         self._lock = threading.Lock()
-        self._link = self._make_link()
+        self._connector = Connector(target, clock=clock, timeout_s=timeout_s)
         self._groups: dict[str, Group] = {}
         self._sessions: list[ZooKeeperSession] = []
         self._watches: list[ZooKeeperWatch] = []
@@ -87,7 +85,7 @@ class ZooKeeperStore:
         checked_name("member", record.name)
         if not 0 < ttl_s < _MOST_TTL_S:
             raise ConfigError(f"a session of {ttl_s} s", cure="Ask for a ttl above 0.")
-        self._shared_link()  # a forked child, or a closed store, is told so before all else
+        self._connector.link()  # a forked child, or a closed store, is told so before all else
         deadline = Deadline(self._timeout_s)
         pulse = Pulse(self._target, self._clock, ttl_s=ttl_s, timeout_s=self._timeout_s)
         try:
@@ -145,19 +143,18 @@ class ZooKeeperStore:
 
     def probe(self, group: str) -> list[Probe]:
         """Servers, version, role, session timeouts, load, rights and round trips."""
-        return findings(self._group(group), self._target, self._shared_link(), self._timeout_s)
+        return findings(self._group(group), self._target, self._connector.link(), self._timeout_s)
 
     def close(self) -> None:
         """Close connections and stop threads. Sessions are left to expire. Idempotent."""
         with self._lock:
             sessions, self._sessions = self._sessions, []
             watches, self._watches = self._watches, []
-            link = self._link
         for watch in watches:
             watch.close()
         for session in sessions:
             session.abandon()
-        link.close(Deadline(self._timeout_s), farewell=True)
+        self._connector.close()
 
     def _group(self, name: str) -> Group:
         with self._lock:
@@ -165,28 +162,7 @@ class ZooKeeperStore:
         if found is None:
             layout = Layout.of(self._target.parents, checked_name("group", name))
             acl = ACLS[self._target.acl]
-            found = Group(name, layout, acl, self._shared_link, self._clock)
+            found = Group(name, layout, acl, self._connector.link, self._clock)
             with self._lock:
                 found = self._groups.setdefault(name, found)
         return found
-
-    def _shared_link(self) -> Link:
-        """The connection for everything but heartbeats; another one after refused credentials."""
-        with self._lock:
-            ended = self._link if self._link.ended else None
-            if ended is not None:
-                self._link = self._make_link()
-            link = self._link
-        if ended is not None:
-            ended.close(Deadline(self._timeout_s), farewell=False)
-        link.check()
-        return link
-
-    def _make_link(self) -> Link:
-        return Link(
-            self._target,
-            clock=self._clock,
-            ttl_s=max(_OWN_TTL_S, _OWN_TTL_TIMEOUTS * self._timeout_s),
-            timeout_s=self._timeout_s,
-            pings=True,
-        )
