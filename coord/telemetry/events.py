@@ -127,6 +127,10 @@ class EventLog:
         asked = {} if asked_s is None else {"asked": _time(asked_s)}
         self._write("belief", state="lead", **_scope(key, token), until=_time(until_s), **asked)
 
+    def term_extended(self, key: ClaimKey, token: int, until_s: float) -> None:
+        """One term alone may act until `until_s`: a message that stays hidden for longer."""
+        self._write("belief", state="extend", **_scope(key, token), until=_time(until_s))
+
     def term_ended(self, key: ClaimKey, token: int, why: str) -> None:
         """User code of this term does not act any more. `why`: see `docs/events.md`."""
         self._write("belief", state="end", **_scope(key, token), why=why)
@@ -214,16 +218,26 @@ class EventLog:
             raise
         self.act(term, resource, fenced=fenced, accepted=True, start_s=start, units=units)
 
-    def backlog(self, role: str, shard: int, units: Iterable[str]) -> None:
-        """These units are due from now on, and are this shard's to do."""
-        self._write("backlog", role=role, shard=shard, units=list(units))
+    def backlog(
+        self, role: str, shard: int, units: Iterable[str], *, seat: int | None = None
+    ) -> None:
+        """These units are due from now on, and are this shard's to do.
+
+        `seat`, on a queue: the item that they are.
+        """
+        item = {} if seat is None else {"seat": seat}
+        self._write("backlog", role=role, shard=shard, units=list(units), **item)
 
     # --- what the lab tells ------------------------------------------------------------------
 
-    def role(self, name: str, generation: int, shape: Shape) -> None:
-        """The role has this shape from now on; what nobody ever leads must be known as well."""
+    def role(self, name: str, generation: int, shape: Shape, *, queue: bool = False) -> None:
+        """The role has this shape from now on; what nobody ever leads must be known as well.
+
+        `queue`: it is not led; its shards are partitions of a queue, their seats items of it.
+        """
+        kind = {"queue": True} if queue else {}
         self._write(
-            "role", role=name, generation=generation, shards=shape.shards, seats=shape.seats
+            "role", role=name, generation=generation, shards=shape.shards, seats=shape.seats, **kind
         )
 
     def round(self, number: int, mode: str, fault: str, state: str) -> None:

@@ -47,10 +47,16 @@ _SCOPE = {"role": _TEXT, "generation": _COUNT, "shard": _COUNT, "seat": _COUNT, 
 KINDS: Mapping[str, Mapping[str, Field]] = {
     "log": {"schema": _TEXT, "boot": _TEXT},
     "member": {"state": _one_of("start", "stop")},
-    "role": {"role": _TEXT, "generation": _COUNT, "shards": _COUNT, "seats": _COUNT},
+    "role": {
+        "role": _TEXT,
+        "generation": _COUNT,
+        "shards": _COUNT,
+        "seats": _COUNT,
+        "queue": _optional("flag"),
+    },
     "belief": {
         **_SCOPE,
-        "state": _one_of("lead", "end"),
+        "state": _one_of("lead", "extend", "end"),
         "until": Field("number", required=False, nullable=True),
         "asked": _optional("number"),
         "why": _optional("text"),
@@ -67,7 +73,12 @@ KINDS: Mapping[str, Mapping[str, Field]] = {
         "error": _optional("text"),
     },
     "progress": {**_SCOPE},
-    "backlog": {"role": _TEXT, "shard": _COUNT, "units": _TEXTS},
+    "backlog": {
+        "role": _TEXT,
+        "shard": _COUNT,
+        "units": _TEXTS,
+        "seat": _optional("count"),
+    },
     "rpc": {
         "op": _TEXT,
         "start": _NUMBER,

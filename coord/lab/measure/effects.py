@@ -149,6 +149,13 @@ class Units:
             for unit in self._due_in(window)
         )
 
+    def waiting(self) -> dict[str, Spans]:
+        """When each unit was due and not done."""
+        return {
+            name: Spans.of([(unit.due_s, min(unit.effects, default=self._end_s))])
+            for name, unit in self._units.items()
+        }
+
     def pending(self) -> dict[tuple[str, int], Spans]:
         """When each (role, shard) had at least one due unit that was not done."""
         spans: dict[tuple[str, int], list[tuple[float, float]]] = {}

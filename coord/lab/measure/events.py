@@ -19,6 +19,7 @@ __all__ = [
     "Act",
     "Backlog",
     "End",
+    "Extension",
     "FaultMark",
     "Lead",
     "Log",
@@ -64,6 +65,8 @@ class RoleMark(Record):
     role: str
     generation: int
     shape: Shape
+    queue: bool = False
+    """Its shards are partitions of a queue, and each seat is one item: see `items`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,15 @@ class Lead(Record):
     token: int
     until_s: float
     asked_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Extension(Record):
+    """One tenure, and no other, may act until `until_s`."""
+
+    key: ClaimKey
+    token: int
+    until_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +134,8 @@ class Backlog(Record):
     role: str
     shard: int
     units: tuple[str, ...]
+    seat: int | None = None
+    """On a queue: the item that these units are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,15 +187,11 @@ def _key(raw: Mapping[str, Any]) -> ClaimKey:
 def _belief(t: float, who: Who, raw: Mapping[str, Any]) -> Record:
     if raw["state"] == "end":
         return End(t, who, _key(raw), raw["token"], raw.get("why", ""))
-    until, asked = raw.get("until"), raw.get("asked")
-    return Lead(
-        t,
-        who,
-        _key(raw),
-        raw["token"],
-        _NEVER if until is None else until,
-        t if asked is None else asked,
-    )
+    asked = raw.get("asked")
+    until_s = _NEVER if raw.get("until") is None else raw["until"]
+    if raw["state"] == "extend":
+        return Extension(t, who, _key(raw), raw["token"], until_s)
+    return Lead(t, who, _key(raw), raw["token"], until_s, t if asked is None else asked)
 
 
 def _trust(t: float, who: Who, raw: Mapping[str, Any]) -> Record:
@@ -207,13 +217,20 @@ def _act(t: float, who: Who, raw: Mapping[str, Any]) -> Record:
 _MAKERS: Mapping[str, _Maker] = {
     "member": lambda t, who, raw: MemberMark(t, who, raw["state"]),
     "role": lambda t, who, raw: RoleMark(
-        t, who, raw["role"], raw["generation"], Shape(raw["shards"], raw["seats"])
+        t,
+        who,
+        raw["role"],
+        raw["generation"],
+        Shape(raw["shards"], raw["seats"]),
+        raw.get("queue", False),
     ),
     "belief": _belief,
     "trust": _trust,
     "act": _act,
     "progress": lambda t, who, raw: Progress(t, who, _key(raw), raw["token"]),
-    "backlog": lambda t, who, raw: Backlog(t, who, raw["role"], raw["shard"], tuple(raw["units"])),
+    "backlog": lambda t, who, raw: Backlog(
+        t, who, raw["role"], raw["shard"], tuple(raw["units"]), raw.get("seat")
+    ),
     "rpc": lambda t, who, raw: Rpc(
         t, who, raw["op"], raw["start"], raw["end"], raw["ok"], raw.get("requests", 1)
     ),

@@ -10,9 +10,13 @@ wedge that nobody noticed) there was no failover: gap and faux tell about that. 
 the window closed before a successor acted, *total* is the time until then, so that the
 worst cases are not left out, and the parts that did not happen are left out.
 
+Of an item of a queue *detect* is from the fault to the moment when another handler was given it,
+and there is no *claim*: nobody asks for an item. What its holder got done itself, struck or not, is
+no failover.
+
 **False failover**: a tenure taken from, or given up by, a member that no fault struck: reported by
-the member itself ("session-lost", "session-given-up", "late", "deposed"), neither during a fault
-that strikes it nor within the aftermath of one.
+the member itself ("session-lost", "session-given-up", "late", "deposed", "lapsed"), neither during
+a fault that strikes it nor within the aftermath of one.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from coord.lab.measure.effects import counted_acts
 from coord.lab.measure.events import Act, Note, Who
 from coord.lab.measure.faults import EVERYBODY, Fault
 from coord.lab.measure.intervals import Span
@@ -30,12 +35,13 @@ from coord.model import ClaimKey
 __all__ = ["DEMOTIONS", "Failover", "Stats", "failovers", "false_failovers", "stats"]
 
 _OF_SESSION = frozenset({"session-lost", "session-given-up"})
-_OF_CLAIM = frozenset({"late", "deposed"})
+_OF_CLAIM = frozenset({"late", "deposed", "lapsed"})
 
 DEMOTIONS = _OF_SESSION | _OF_CLAIM
 """The notes by which a member tells that it did not let go of its own will."""
 
 _ENOUGH_FOR_P99 = 100
+_Name = tuple[Who, ClaimKey, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +92,14 @@ def _quantile(ordered: Sequence[float], share: float) -> float:
 def failovers(line: Timeline, window: Span) -> list[Failover]:
     """All failovers caused by faults that began in the window."""
     first_acts = _first_acts(line)
+    done = _done(line)
     found: list[Failover] = []
     for fault in line.faults:
         if not window.start_s <= fault.begin_s < window.end_s or fault.target.member == EVERYBODY:
             continue
         for tenures in line.by_key.values():
             held = [one for one in tenures if fault.strikes(one.who) and _holds(one, fault)]
-            if held:
+            if held and _name(held[-1]) not in done:
                 failover = _one(line, fault, held[-1], window, first_acts)
                 found += [failover] if failover else []
     return found
@@ -108,21 +115,23 @@ def _one(
     fault: Fault,
     held: Tenure,
     window: Span,
-    first_acts: dict[tuple[Who, ClaimKey, int], float],
+    first_acts: dict[_Name, float],
 ) -> Failover | None:
     successor = _successor(line.by_key[held.key], held, fault, window)
     if successor is None:
         if any(span.start_s < window.end_s <= span.end_s for span in held.acting):
             return None
         return Failover(held.key, fault, None, None, None, window.end_s - fault.begin_s)
-    asked = max(fault.begin_s, min(successor.asked_s, successor.lead_s))
-    acted = first_acts.get((successor.who, successor.key, successor.token), math.inf)
+    is_item = held.key.role in line.queues
+    told = successor.lead_s if is_item else min(successor.asked_s, successor.lead_s)
+    asked = max(fault.begin_s, told)
+    acted = first_acts.get(_name(successor), math.inf)
     warm_up = acted - successor.lead_s if acted < window.end_s else None
     return Failover(
         held.key,
         fault,
         detect_s=asked - fault.begin_s,
-        claim_s=successor.lead_s - asked,
+        claim_s=None if is_item else successor.lead_s - asked,
         warm_up_s=warm_up,
         total_s=min(acted, window.end_s) - fault.begin_s,
     )
@@ -139,8 +148,18 @@ def _successor(
     return None
 
 
-def _first_acts(line: Timeline) -> dict[tuple[Who, ClaimKey, int], float]:
-    found: dict[tuple[Who, ClaimKey, int], float] = {}
+def _name(tenure: Tenure) -> _Name:
+    return tenure.who, tenure.key, tenure.token
+
+
+def _done(line: Timeline) -> set[_Name]:
+    """The items of queues that were done, by who did them."""
+    acts = counted_acts(line.log) if line.queues else ()
+    return {(act.who, act.key, act.token) for act in acts if act.key.role in line.queues}
+
+
+def _first_acts(line: Timeline) -> dict[_Name, float]:
+    found: dict[_Name, float] = {}
     for act in line.log.all(Act):
         if act.accepted:
             found.setdefault((act.who, act.key, act.token), act.t)

@@ -11,6 +11,9 @@ Owns these definitions. For one shard, over the part of a window in which its ge
 
 Could act: see `tenures`. Done: see `effects`. Gap + covered = the window, split and faux are parts
 of covered, and the values of adjoining windows add up.
+
+The partitions of a queue, which nobody leads, have definitions of their own: see `items`. There one
+item may have a gap while another is split or rests.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from dataclasses import dataclass
 
 from coord.lab.measure.effects import Units, counted_acts
 from coord.lab.measure.intervals import Span, Spans
+from coord.lab.measure.items import Items, ItemTimes
 from coord.lab.measure.tenures import Shard, Tenure, Timeline
 
 __all__ = ["ShardTimes", "affected_share", "shard_times", "within"]
@@ -51,10 +55,15 @@ def shard_times(line: Timeline, *, tau_s: float) -> dict[Shard, ShardTimes]:
     for tenure in line.tenures:
         by_shard.setdefault(tenure.shard, []).append(tenure)
     generations = _coverage_of_generations(line)
-    pending = Units(line.log).pending()
+    units = Units(line.log)
+    pending = units.pending()
+    items = Items(line, units, tau_s=tau_s)
     work = _work(line)
     found: dict[Shard, ShardTimes] = {}
     for shard, life in line.shards.items():
+        if shard.role in line.queues:
+            found[shard] = _handed_out(items.times(shard), life)
+            continue
         tenures = by_shard.get(shard, [])
         watched = Spans.of([life])
         covered = Spans.union(tenure.acting for tenure in tenures).clip(life)
@@ -73,6 +82,19 @@ def shard_times(line: Timeline, *, tau_s: float) -> dict[Shard, ShardTimes]:
             faux=owing.after(tau_s, again_at=work.get(shard, ())),
         )
     return found
+
+
+def _handed_out(times: ItemTimes, life: Span) -> ShardTimes:
+    """Of one partition of a queue. Covered: no item of it is without somebody who could act."""
+    watched = Spans.of([life])
+    gap = Spans.union(times.gap).clip(life)
+    return ShardTimes(
+        watched=watched,
+        covered=watched - gap,
+        gap=gap,
+        split=Spans.union(times.split).clip(life),
+        faux=Spans.union(times.faux).clip(life),
+    )
 
 
 def within(times: Mapping[Shard, ShardTimes], window: Span) -> dict[Shard, ShardTimes]:

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 
 from coord.errors import UsageError
 from coord.lab.measure.effects import StaleActs, Units, stale_acts
-from coord.lab.measure.events import Lead, Log, MemberMark, RoundMark, Rpc, Trust, Who
+from coord.lab.measure.events import Log, RoundMark, Rpc
 from coord.lab.measure.failover import Failover, failovers, false_failovers
-from coord.lab.measure.faults import stopped
-from coord.lab.measure.intervals import Span, Spans
+from coord.lab.measure.intervals import Span
 from coord.lab.measure.metrics import affected_share, shard_times, within
-from coord.lab.measure.tenures import Timeline
+from coord.lab.measure.tenures import Timeline, presence
 
 __all__ = ["Round", "RoundResult", "Settings", "measure_rounds", "rounds_of"]
 
@@ -97,7 +96,7 @@ def measure_rounds(
     """Measure each round. All rounds share one log, so what came before a round is known in it."""
     times = shard_times(line, tau_s=settings.tau_s)
     units = Units(line.log)
-    present = _presence(line)
+    present = presence(line)
     results: list[RoundResult] = []
     for one in rounds:
         window = one.window
@@ -123,14 +122,3 @@ def measure_rounds(
             )
         )
     return results
-
-
-def _presence(line: Timeline) -> dict[Who, Spans]:
-    """When each process was a member: from its first record as one to its end."""
-    first: dict[Who, float] = {}
-    for kind in (MemberMark, Lead, Trust, Rpc):
-        for record in line.log.all(kind):
-            first[record.who] = min(record.t, first.get(record.who, record.t))
-    gone = stopped(line.log) | dict(line.killed)
-    end = line.log.end_s
-    return {who: Spans.of([(since, gone.get(who, end))]) for who, since in first.items()}

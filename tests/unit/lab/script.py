@@ -24,8 +24,17 @@ class Script:
         record = {"t": t, "kind": kind, "member": member, "pid": own, **more}
         self.lines.append({name: value for name, value in record.items() if value is not ...})
 
-    def role(self, t: float, *, generation: int = 1, shards: int = 1, seats: int = 1) -> None:
-        self.put(t, "role", "", role=ROLE, generation=generation, shards=shards, seats=seats)
+    def role(
+        self,
+        t: float,
+        *,
+        generation: int = 1,
+        shards: int = 1,
+        seats: int = 1,
+        queue: Any = ...,  # noqa: ANN401
+    ) -> None:
+        shape = {"generation": generation, "shards": shards, "seats": seats, "queue": queue}
+        self.put(t, "role", "", role=ROLE, **shape)
 
     def lead(
         self,
@@ -40,6 +49,10 @@ class Script:
     ) -> None:
         more = _scope(scope) | {"token": token, "until": until, "asked": asked}
         self.put(t, "belief", member, pid=pid, state="lead", **more)
+
+    def extend(self, t: float, member: str, token: int, *, until: float, **scope: int) -> None:
+        more = _scope(scope) | {"token": token, "until": until}
+        self.put(t, "belief", member, state="extend", **more)
 
     def end(self, t: float, member: str, token: int, **scope: int) -> None:
         self.put(t, "belief", member, state="end", token=token, why="released", **_scope(scope))
@@ -65,8 +78,14 @@ class Script:
         outcome: dict[str, Any] = {"resource": resource, "fenced": fenced, "accepted": accepted}
         self.put(t, "act", member, token=token, **outcome, **more)
 
-    def backlog(self, t: float, *units: str, shard: int = 0) -> None:
-        self.put(t, "backlog", "", role=ROLE, shard=shard, units=list(units))
+    def backlog(
+        self,
+        t: float,
+        *units: str,
+        shard: int = 0,
+        seat: Any = ...,  # noqa: ANN401
+    ) -> None:
+        self.put(t, "backlog", "", role=ROLE, shard=shard, units=list(units), seat=seat)
 
     def rpc(self, t: float, member: str, *, requests: int = 1) -> None:
         call: dict[str, Any] = {
