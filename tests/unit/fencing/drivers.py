@@ -24,6 +24,7 @@ _TO_SQLITE = (
         "ON DUPLICATE KEY UPDATE token = token",
         "ON CONFLICT (role, shard, seat) DO UPDATE SET token = coord_fence.token",
     ),
+    ("ON DUPLICATE KEY UPDATE run = run", "ON CONFLICT (work) DO NOTHING"),
     (" CHARACTER SET ascii COLLATE ascii_bin", ""),
     (" ENGINE=InnoDB", ""),
 )

@@ -13,6 +13,7 @@ import pytest
 
 from coord.errors import ConfigError, PayloadMismatch, UsageError
 from coord.tasks.ledger.sql import SqlOnce
+from tests.unit.fencing.drivers import DRIVERS, RecordingCursor, driver
 
 
 @pytest.fixture
@@ -160,3 +161,32 @@ def test_each_database_is_told_in_its_own_words(dialect: str, words: list[str]) 
     text = SqlOnce.ddl(dialect, table="app.once")
     assert text.startswith("CREATE TABLE IF NOT EXISTS app.once (")
     assert all(word in text for word in words), text
+
+
+@pytest.mark.parametrize("autocommit", [True, False])
+@pytest.mark.parametrize("name", DRIVERS)
+def test_each_driver_is_driven_in_its_own_manner(path: Path, name: str, autocommit: bool) -> None:
+    """Imitated drivers: placeholders, transactions, autocommit modes, how a table is missed."""
+    connection = driver(name, path, autocommit=autocommit)
+    mysql = "my" in name.lower() or name == "mariadb"
+
+    def charge(cursor: RecordingCursor) -> dict[str, int]:
+        cursor.execute("INSERT INTO charges VALUES (3)")
+        return {"amount": 3}
+
+    once = SqlOnce(connection)
+    if mysql:
+        with pytest.raises(UsageError, match="create_table"):
+            once.run("k", charge)
+        SqlOnce.create_table(connection)
+    connection.log.clear()
+    for _ in range(2):
+        assert once.run("k", charge, payload=1) == {"amount": 3}
+        assert not connection.open
+    assert _charges(path) == 1
+    read = next(text for text in connection.log if text.startswith("SELECT run"))
+    assert read.endswith(" LOCK IN SHARE MODE" if mysql else " FOR SHARE")
+    assert [text for text in connection.log if text in {"COMMIT", "ROLLBACK"}][-2:] == [
+        "COMMIT"
+    ] * 2
+    connection.close()
