@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # the same table once more, for type checkers and editors
     from coord.testing.clock import ManualClock, SkewedClock
     from coord.testing.faults import Fate, FaultPlan, FaultyStore
+    from coord.testing.faulty_ledger import FaultyLedger
     from coord.testing.memory import Manner, MemoryServer, MemoryStore
+    from coord.testing.memory_ledger import MemoryLedger
     from coord.testing.proxy import FaultProxy
     from coord.testing.servers.dynamodb import DynamoDBLocal
     from coord.testing.servers.etcd import EtcdServers
@@ -33,10 +35,12 @@ __all__ = [
     "Fate",
     "FaultPlan",
     "FaultProxy",
+    "FaultyLedger",
     "FaultyStore",
     "Link",
     "Manner",
     "ManualClock",
+    "MemoryLedger",
     "MemoryServer",
     "MemoryStore",
     "SkewedClock",
@@ -55,10 +59,12 @@ _HOMES = {
     "Fate": "coord.testing.faults",
     "FaultPlan": "coord.testing.faults",
     "FaultProxy": "coord.testing.proxy",
+    "FaultyLedger": "coord.testing.faulty_ledger",
     "FaultyStore": "coord.testing.faults",
     "Link": "coord.testing.world_link",
     "Manner": "coord.testing.memory",
     "ManualClock": "coord.testing.clock",
+    "MemoryLedger": "coord.testing.memory_ledger",
     "MemoryServer": "coord.testing.memory",
     "MemoryStore": "coord.testing.memory",
     "SkewedClock": "coord.testing.clock",
