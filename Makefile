@@ -117,7 +117,7 @@ lock:
 	@build/lock/bin/python -m pip install --quiet --upgrade pip
 	@build/lock/bin/python -m pip install --quiet "hatchling>=1.27" .
 	@$(call freeze,requirements/run.txt)
-	@build/lock/bin/python -m pip install --quiet ".[etcd,zookeeper,dynamodb]"
+	@build/lock/bin/python -m pip install --quiet ".[etcd,zookeeper,dynamodb,sqs]"
 	@$(call freeze,requirements/stores.txt)
 	@build/lock/bin/python -m pip install --quiet --group dev
 	@$(call freeze,requirements/dev.txt)

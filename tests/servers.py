@@ -1,6 +1,6 @@
 """Real servers for tests, as fixtures: one of each a lane, stopped when the lane ends.
 
-A test that uses one carries the server's `xdist_group` ("etcd", "zookeeper", "dynamodb"), so that
+A test that uses one carries its `xdist_group` ("etcd", "zookeeper", "dynamodb", "sqs"), so that
 all of them run in one lane and share it; each test takes a group name of its own. A cluster is
 healed before each test that uses it: all members run and one leads.
 """
@@ -14,6 +14,7 @@ from typing import TypeVar
 import pytest
 
 from coord.testing.servers import DynamoDBLocal, EtcdServers, Servers, ZooKeeperServers, missing
+from coord.testing.sqs import SqsServer
 from tests.support import require_server
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "etcd_members",
     "etcd_server",
     "require",
+    "sqs",
+    "sqs_server",
     "zookeeper_cluster",
     "zookeeper_members",
     "zookeeper_server",
@@ -86,3 +89,17 @@ def dynamodb_server() -> Iterator[DynamoDBLocal]:
     """Its `environment` holds the credentials that a client needs: `monkeypatch.setenv` them."""
     with _started("dynamodb", DynamoDBLocal()) as servers:
         yield servers
+
+
+@pytest.fixture(scope="session")
+def sqs_server() -> Iterator[SqsServer]:
+    """The fake, in a process of its own, in whatever state the last test left it: use `sqs`."""
+    with SqsServer() as server:
+        yield server
+
+
+@pytest.fixture
+def sqs(sqs_server: SqsServer) -> Iterator[SqsServer]:
+    sqs_server.heal()
+    yield sqs_server
+    sqs_server.heal()

@@ -12,20 +12,6 @@ from tests.integration.sqs.moto_server import MotoServer
 
 
 @pytest.fixture(scope="session")
-def sqs_server() -> Iterator[SqsServer]:
-    """In whatever state the last test left it: use `sqs`."""
-    with SqsServer() as server:
-        yield server
-
-
-@pytest.fixture
-def sqs(sqs_server: SqsServer) -> Iterator[SqsServer]:
-    sqs_server.heal()
-    yield sqs_server
-    sqs_server.heal()
-
-
-@pytest.fixture(scope="session")
 def moto_server() -> Iterator[MotoServer]:
     with MotoServer() as server:
         yield server
