@@ -40,6 +40,7 @@ from typing import NamedTuple
 from coord.codec import member_of, note_of, role_of
 from coord.errors import Certainty, StoreUnavailable
 from coord.model import Claim, ClaimKey, LiveMember, View
+from coord.sightings import Sighting
 from coord_dynamodb.changes import Change, all_changes_in, changes_in, newer
 from coord_dynamodb.group import Group
 from coord_dynamodb.items import (
@@ -53,7 +54,7 @@ from coord_dynamodb.link import Deadline
 from coord_dynamodb.listing import Listing, Mark, listing
 from coord_dynamodb.own import OwnChanges
 from coord_dynamodb.scan import Scan
-from coord_dynamodb.sightings import Sight, Sightings
+from coord_dynamodb.sightings import GroupSightings
 
 __all__ = ["Snapshots"]
 
@@ -88,7 +89,7 @@ class _Refused(NamedTuple):
 class Snapshots:
     """Reads views, one at a time; any thread."""
 
-    def __init__(self, own: OwnChanges, sightings: Sightings) -> None:
+    def __init__(self, own: OwnChanges, sightings: GroupSightings) -> None:
         self._own = own
         self._sightings = sightings
         self._lock = threading.Lock()
@@ -163,7 +164,7 @@ class _Reading:
         group: Group,
         known: _Known,
         own: OwnChanges,
-        sightings: Sightings,
+        sightings: GroupSightings,
         deadline: Deadline,
     ) -> None:
         self._group = group
@@ -171,7 +172,7 @@ class _Reading:
         self._own = own
         self._sightings = sightings
         self._deadline = deadline
-        self._beats: Mapping[str, Sight] = {}
+        self._beats: Mapping[str, Sighting] = {}
 
     def run(self) -> None:
         known = self._known
@@ -365,7 +366,7 @@ def _fits(record: RecordItem | None, member: MemberItem) -> bool:
 
 
 def _members(
-    now: Listing, old: View, records: Mapping[str, RecordItem], beats: Mapping[str, Sight]
+    now: Listing, old: View, records: Mapping[str, RecordItem], beats: Mapping[str, Sighting]
 ) -> dict[str, LiveMember]:
     out: dict[str, LiveMember] = {}
     for session in now.sessions.values():
@@ -386,7 +387,7 @@ def _members(
     return out
 
 
-def _beaten(view: View, beats: Mapping[str, Sight]) -> View:
+def _beaten(view: View, beats: Mapping[str, Sighting]) -> View:
     """The same view with newer heartbeats; the same object if there were none."""
     newer_ones = {
         sid: replace(member, seq=beats[sid].seq, seen_at_s=beats[sid].at_s)

@@ -30,7 +30,7 @@ from coord_dynamodb.listing import sessions
 from coord_dynamodb.own import OwnChanges
 from coord_dynamodb.pen import Pen
 from coord_dynamodb.session import DynamoDBSession
-from coord_dynamodb.sightings import Sightings
+from coord_dynamodb.sightings import GroupSightings
 from coord_dynamodb.snapshot import Snapshots
 from coord_dynamodb.sweep import sweep
 from coord_dynamodb.table import Table
@@ -66,7 +66,7 @@ class DynamoDBStore:
         self._table = Table(self._link)
         self._limit = Limit(target.batch)
         self._own = OwnChanges()
-        self._sightings = Sightings(clock)
+        self._sightings = GroupSightings(clock)
         self._snapshots = Snapshots(self._own, self._sightings)
         poll_s = target.poll_s or default_poll_s(timeout_s)
         self._watcher = Watcher(poll_s, self._tidy, self._sightings)

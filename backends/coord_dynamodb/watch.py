@@ -30,7 +30,7 @@ from typing import NamedTuple
 from coord.errors import CoordError
 from coord_dynamodb.group import Group
 from coord_dynamodb.listing import Mark, glance
-from coord_dynamodb.sightings import Sightings
+from coord_dynamodb.sightings import GroupSightings
 
 __all__ = ["DynamoDBWatch", "Tidy", "Watcher"]
 
@@ -73,7 +73,7 @@ class _Seen(NamedTuple):
 class Watcher:
     """Wakes watches when their group has changed. Any thread adds and removes them."""
 
-    def __init__(self, poll_s: float, tidy: Tidy, sightings: Sightings) -> None:
+    def __init__(self, poll_s: float, tidy: Tidy, sightings: GroupSightings) -> None:
         self.poll_s = poll_s
         self._tidy = tidy
         self._sightings = sightings

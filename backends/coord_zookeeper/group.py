@@ -13,6 +13,7 @@ from dataclasses import replace
 from coord.clock import Clock
 from coord.errors import Certainty, StoreConflict, StoreError, StoreUnavailable
 from coord.model import Claim, RoleRecord, View
+from coord.sightings import Sightings
 from coord.spi import Tenure
 from coord_zookeeper.changes import next_change, removal
 from coord_zookeeper.deadline import Deadline
@@ -33,7 +34,6 @@ from coord_zookeeper.requests import (
     refusal,
     set_data,
 )
-from coord_zookeeper.sightings import Sightings
 
 __all__ = ["Group", "make_layout"]
 

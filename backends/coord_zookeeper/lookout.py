@@ -25,11 +25,11 @@ from kazoo.protocol.serialization import GetData
 
 from coord.errors import CoordError
 from coord.model import View
+from coord.sightings import Sightings
 from coord_zookeeper.deadline import Deadline
 from coord_zookeeper.layout import Layout
 from coord_zookeeper.link import Link
 from coord_zookeeper.nodes import session_seq
-from coord_zookeeper.sightings import Sightings
 
 __all__ = ["LOOKS_FOR", "Lookout", "ring_after"]
 

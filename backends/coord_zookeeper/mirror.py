@@ -31,12 +31,12 @@ from typing import NamedTuple
 from coord.codec import role_of
 from coord.errors import Certainty, StoreUnavailable
 from coord.model import Claim, ClaimKey, LiveMember, RoleRecord, View
+from coord.sightings import Sightings
 from coord.spi import BeaconSeen
 from coord_zookeeper.deadline import Deadline
 from coord_zookeeper.layout import Layout, beacon_of
 from coord_zookeeper.nodes import ClaimNode, MemberNode, claim_node, member_node, unheld
 from coord_zookeeper.reader import Listing, Marks, Reader
-from coord_zookeeper.sightings import Sightings
 
 __all__ = ["Mirror"]
 
@@ -247,7 +247,6 @@ class Mirror:
                     claims[key] = shown
             claims = MappingProxyType(claims)
         self._marks = listing.marks
-        self._sightings.keep(listing.sessions)
         self._view = View(
             group=old.group,
             revision=max(listing.marks.revision, old.revision + 1),
@@ -280,11 +279,14 @@ class Mirror:
     def _beat(self, seqs: Mapping[str, int]) -> None:
         """Take over heartbeat numbers and when they were seen; the same view if there are none."""
         members = self._view.members
-        newer: dict[str, LiveMember] = {}
-        for sid, member in members.items():
-            seen = self._sightings.note(sid, seqs.get(sid, member.seq))
-            if (member.seq, member.seen_at_s) != seen:
-                newer[sid] = replace(member, seq=seen.seq, seen_at_s=seen.at_s)
+        sightings = self._sightings.shown(
+            {sid: seqs.get(sid, member.seq) for sid, member in members.items()}
+        )
+        newer = {
+            sid: replace(members[sid], seq=seen.seq, seen_at_s=seen.at_s)
+            for sid, seen in sightings.items()
+            if (members[sid].seq, members[sid].seen_at_s) != seen
+        }
         if newer:
             self._view = self._view.with_members(MappingProxyType({**members, **newer}))
 

@@ -16,7 +16,7 @@ from coord_dynamodb.link import Deadline
 from coord_dynamodb.listing import Listing, listing
 from coord_dynamodb.own import OwnChanges
 from coord_dynamodb.session import DynamoDBSession
-from coord_dynamodb.sightings import Sightings
+from coord_dynamodb.sightings import GroupSightings
 from coord_dynamodb.snapshot import Snapshots
 from tests.integration.dynamodb.conftest import Desk
 from tests.integration.dynamodb.hook import Hook
@@ -176,7 +176,7 @@ def test_a_view_by_changes_is_the_view_of_a_fresh_reader(desk: Desk, seed: int) 
         _step(desk, rng, stores, members, keys)
         if rng.random() < 0.4:
             reader = rng.choice(readers)
-            fresh = Snapshots(OwnChanges(), Sightings(SYSTEM_CLOCK)).view(
+            fresh = Snapshots(OwnChanges(), GroupSightings(SYSTEM_CLOCK)).view(
                 Group(reader._link, desk.group)
             )
             shown = reader.view(desk.group)

@@ -324,7 +324,7 @@ def test_who_is_gone_is_replaced_by_the_next_one_of_the_ring(
 
 def _seen(store: ZooKeeperStore, group: str, sids: set[str], number: int) -> int:
     """How many newer numbers than that a store has seen, without a view."""
-    known = store._group(group).sightings._seen
+    known = store._group(group).sightings._known
     return sum(1 for sid in sids if sid in known and known[sid].seq > number)
 
 
@@ -369,7 +369,7 @@ def test_who_looks_out_through_a_broken_connection_goes_on_when_it_is_back(
         back_s = SYSTEM_CLOCK.now()
         proxy.heal()
         assert until(lambda: _seen(other, group, {session.id}, 1) == 1)
-        assert other._group(group).sightings._seen[session.id].at_s >= back_s
+        assert other._group(group).sightings._known[session.id].at_s >= back_s
         session.heartbeat(b"")
         assert until(lambda: _seen(other, group, {session.id}, 2) == 1), "no watch was set"
         session.close()

@@ -1,4 +1,4 @@
-"""Who looks out for whom, and since when a heartbeat counts as seen."""
+"""Who looks out for whom."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coord.testing.clock import ManualClock
 from coord_zookeeper.lookout import LOOKS_FOR, ring_after
-from coord_zookeeper.sightings import Sightings
 
 _PLACES = st.sets(st.integers(0, 2**32 - 1), min_size=1, max_size=12)
 
@@ -47,31 +45,3 @@ def test_a_session_that_no_view_shows_has_its_place_in_the_ring() -> None:
     sids = frozenset({"1-10", "2-20", "3-30"})
     assert ring_after("9-25", sids) == ["3-30", "1-10", "2-20"]
     assert ring_after("9-25", frozenset()) == []
-
-
-def test_a_heartbeat_counts_from_when_it_was_first_seen() -> None:
-    clock = ManualClock(100.0)
-    sightings = Sightings(clock)
-    assert sightings.note("s", 5) == (5, 100.0)
-    clock.advance(3.0)
-    assert sightings.note("s", 5) == (5, 100.0)
-    assert sightings.note("s", 6) == (6, 103.0)
-
-
-def test_a_server_that_lags_takes_no_heartbeat_back() -> None:
-    clock = ManualClock(100.0)
-    sightings = Sightings(clock)
-    sightings.note("s", 6)
-    clock.advance(1.0)
-    assert sightings.note("s", 5) == (6, 100.0)
-
-
-def test_who_was_forgotten_and_is_seen_again_counts_from_then() -> None:
-    clock = ManualClock(100.0)
-    sightings = Sightings(clock)
-    sightings.note("s", 5)
-    sightings.note("other", 1)
-    sightings.keep({"other"})
-    clock.advance(9.0)
-    assert sightings.note("s", 5) == (5, 109.0)
-    assert sightings.note("other", 1) == (1, 100.0)
