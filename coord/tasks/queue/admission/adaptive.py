@@ -28,6 +28,8 @@ __all__ = ["AdaptiveLimit"]
 
 _TOLERANCE = 1.3
 _SEVERE = 1.6
+_RESISTANCE = 1.1
+_REACHED = 0.8
 _LOWEST_GRADIENT = 0.5
 _SMOOTHING = 0.5
 _LEAST_SAMPLES = 20
@@ -151,7 +153,7 @@ class AdaptiveLimit:
             self._since_probe = 0
             self._probe = _Probe(int(self._limit), self._usual_s, now)
         else:
-            self._move(slowness)
+            self._move(slowness, was_reached=peak >= _REACHED * self._limit)
 
     def _wants_probe(self, slowness: float) -> bool:
         if self.value == 1:
@@ -160,12 +162,15 @@ class AdaptiveLimit:
             return self._since_probe >= _APART_IF_SEVERE
         return self._since_probe >= (_APART if slowness <= _TOLERANCE else _APART_IF_SLOW)
 
-    def _move(self, slowness: float) -> None:
+    def _move(self, slowness: float, *, was_reached: bool) -> None:
         limit = self._limit
         gradient = _LOWEST_GRADIENT if slowness > _SEVERE else min(1.0, _TOLERANCE / slowness)
         more = max(1.0, sqrt(limit) / 2)
-        if gradient < 1.0:
+        if slowness > _RESISTANCE:
             self._is_doubling = False
+        if gradient == 1.0 and not was_reached:
+            self.why = "it is not reached"
+            return
         if self._is_doubling:
             limit *= 2
         elif slowness > _SEVERE:  # half of it gets as much done

@@ -130,17 +130,15 @@ class Fair:
 
     def _next(self, running: int, now: float) -> Tenant | None:
         held = []
+        limit = self._limit.value
         for tenant in self._line.values():
             if self._is_spent(tenant, now):
                 continue
-            tenant.rested(now)
-            if tenant.running < tenant.limit:
+            if self._tenants.is_below(tenant, limit, now):
                 return tenant
             held.append(tenant)
-        limit = self._limit.value
         for tenant in held:
-            if self._tenants.may_grow(tenant, limit, running, now):
-                self._tenants.grow(tenant, now)
+            if self._tenants.grows(tenant, limit, running, now):
                 return tenant
         return self._passing(running, now)
 
@@ -150,21 +148,31 @@ class Fair:
         return quota is not None and quota.ready_s(tenant.name, tenant.full_s) > now
 
     def _passing(self, running: int, now: float) -> Tenant | None:
-        """Whose message begins past a limit: it may rest no more, and is in the way of others."""
-        if len(self._tenants) == 1 or self._space(running) > self._waiting:
+        """Whose message begins past a limit: it may rest no more, and is in the way of others.
+
+        Past a quota only if there are others who do not wait here already.
+        """
+        if self._space(running) > self._waiting:
             return None
+        is_in_the_way = len(self._line) < len(self._tenants)
         for tenant in self._line.values():
-            if not self._resting.may_defer(tenant.waiting[0].message.received):
-                self._passed["quota" if self._is_spent(tenant, now) else "tenant"] += 1
+            is_spent = self._is_spent(tenant, now)
+            if self._resting.may_defer(tenant.waiting[0].message.received):
+                continue
+            if is_in_the_way or not is_spent:
+                self._passed["quota" if is_spent else "tenant"] += 1
                 return tenant
         return None
 
     def excess(self, running: int, now: float) -> list[Deferral]:
-        """The newest of those who have the most beyond their due, until there is room again."""
+        """The newest of those who have the most beyond their due, until there is room again.
+
+        Nothing while all tenants of late wait here: then nobody's messages can be behind these.
+        """
         space = self._space(running)
         wanted = min(_BATCH, max(1, space // 2))
         missing = wanted - (space - self._waiting)
-        if missing <= 0 or not space or len(self._tenants) == 1:
+        if missing <= 0 or not space or len(self._line) == len(self._tenants):
             return []
         found: list[Deferral] = []
         for tenant in sorted(self._line.values(), key=lambda t: -len(t.waiting)):
@@ -184,12 +192,17 @@ class Fair:
             kept = self._tenants.kept_for_others(tenant, limit, running, now)
             return max(due, limit - running - kept)
         share = max(1, max(most, self._waiting) // len(self._tenants))
-        return max(due, min(_UNEVEN * share, most))
+        return min(most, max(due, _UNEVEN * share))
 
     def _given_back(self, tenant: Tenant, many: int, now: float) -> list[Deferral]:
-        """Up to so many of its newest that may still be deferred, the oldest of them first."""
+        """Up to so many that may still be deferred: those deferred least, and of them the newest.
+
+        So whoever comes back finds its place before those who come for the first time.
+        """
         may_defer = self._resting.may_defer
-        chosen = [h for h in reversed(tenant.waiting) if may_defer(h.message.received)][:many]
+        found = [hand for hand in reversed(tenant.waiting) if may_defer(hand.message.received)]
+        found.sort(key=lambda hand: hand.message.received)
+        chosen = found[:many]
         if not chosen:
             return []
         gone = set(chosen)
@@ -199,9 +212,11 @@ class Fair:
         if not kept:
             del self._line[tenant.name]
         self._waiting -= len(chosen)
-        return [self._deferral(tenant, hand, now) for hand in reversed(chosen)]
+        limit = self._limit.value
+        pace = self._tenants.pace(tenant, limit, now)
+        return [self._deferral(tenant, hand, pace, now) for hand in reversed(chosen)]
 
-    def _deferral(self, tenant: Tenant, hand: InHand, now: float) -> Deferral:
+    def _deferral(self, tenant: Tenant, hand: InHand, gap_s: float, now: float) -> Deferral:
         """Back when it can be its turn: after those in hand, and after those deferred before."""
         message = hand.message
         if self._quota is not None and self._is_spent(tenant, now):
@@ -209,7 +224,7 @@ class Fair:
             first_s = self._quota.ready_s(tenant.name, tenant.full_s)
             why = f"tenant {tenant.name!r} has used up its quota"
         else:
-            reason, gap_s, first_s = "tenant", tenant.gap_s, now
+            reason, first_s = "tenant", now
             why = f"tenant {tenant.name!r} is at its limit of {tenant.limit}"
         turn_s = max(tenant.back_s, first_s + len(tenant.waiting) * gap_s) + gap_s
         rest_s = self._resting.seconds(message.received, turn_s - now)

@@ -25,6 +25,7 @@ __all__ = ["Resting"]
 _ATTEMPTS_KEPT = 2
 _WITHOUT_END = 10
 _MOST_S = 120.0
+_MOST_LEAST_S = 20.0
 _MOST_KNOWN = 10_000
 
 
@@ -33,7 +34,7 @@ class Resting:
 
     def __init__(self, draw: Callable[[], float]) -> None:
         self._draw = draw
-        self._backoff = Backoff(base_s=2.0, most_s=_MOST_S)
+        self._backoff = Backoff(base_s=2.0, most_s=_MOST_LEAST_S)
         self._last_received = 0
         self._known: list[tuple[float, float]] = []
 

@@ -3,14 +3,14 @@
 Owns a limit per tenant and how it moves. Pure: `now` comes in.
 
 A tenant starts with 1 handler at a time. Whenever it is at its limit and there is capacity to
-spare, its limit grows by one, at once. To spare means: beyond what the other tenants use on average
-(of the last minute or so), and the usual deviation from it. So an idle worker is anybody's, a
-tenant that uses much by habit keeps what it uses, and one that suddenly wants much more waits
-first, while those beside it find the room they always had. A limit that was not reached for a
-while halves.
+spare, its limit grows by one, at once. To spare means: beyond what the other tenants use by habit
+(their average of the last minute or so, and the usual deviation from it); up to an even share, and
+2 at the least, whatever is free. So an idle worker is anybody's, a tenant that uses much by habit
+keeps what it uses, and one that suddenly wants much more waits first, while those beside it find
+the room they always had. A limit that was not reached for a while halves.
 
-Nobody is held at a small limit for good: below an even share, it grows every `_PATIENCE_S` without
-capacity to spare, at the cost of whoever has more.
+Nobody is held at a small limit for good: below an even share it grows every `_PATIENCE_S` before
+others have their turn, at the cost of whoever has more.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from coord.tasks.queue.hand import InHand
 __all__ = ["Tenant", "Tenants"]
 
 _START = 1
+_SMALL = 2
 _HABIT_S = 60.0
 _UNUSED_S = 60.0
 _FORGET_S = 120.0
 _PATIENCE_S = 30.0
 _MOST_HALVINGS = 30
+_SPREAD = 1.25  # what comes back leaves this much of the pace to what is new
 _LATEST = 0.1  # how much the latest duration counts in the average
 
 
@@ -78,18 +80,6 @@ class Tenant:
         self.grew_s = now
         self.back_s = now  # when the last of those that were deferred is to come back
         self.full_s = now  # when its quota is whole again
-
-    @property
-    def gap_s(self) -> float:
-        """How long it takes, at its limit, until one of its handlers ends."""
-        return self.seconds / self.limit
-
-    def rested(self, now: float) -> None:
-        """A limit that is not reached for a while shrinks."""
-        halvings = int((now - self.reached_s) / _UNUSED_S)
-        if halvings > 0:
-            self.limit = max(_START, self.limit >> min(halvings, _MOST_HALVINGS))
-            self.reached_s = now
 
 
 class Tenants:
@@ -145,22 +135,47 @@ class Tenants:
         tenant.seconds += latest * (seconds - tenant.seconds)
 
     def kept_for_others(self, tenant: Tenant, limit: int, running: int, now: float) -> int:
-        """How much of what is free belongs to the others by habit. Never all there is."""
+        """How much of what is free belongs to the others by habit."""
         if len(self._all) == 1:
             return 0
-        others = max(0.0, self._use.at(now) - tenant.use.at(now))
-        habit = int(others + sqrt(others) + 0.5)
-        return max(0, min(habit, limit - 1) - (running - tenant.running))
+        return max(0, self._habit(tenant, limit, now) - (running - tenant.running))
 
-    def may_grow(self, tenant: Tenant, limit: int, running: int, now: float) -> bool:
-        """Whether a tenant at its limit may have one more."""
-        if limit - running > self.kept_for_others(tenant, limit, running, now):
+    def _habit(self, tenant: Tenant, limit: int, now: float) -> int:
+        """How much the others use, and may use at a time. Never all there is."""
+        others = self._others(tenant, now)
+        return min(int(others + sqrt(others) + 0.5), limit - 1)
+
+    def pace(self, tenant: Tenant, limit: int, now: float) -> float:
+        """After how many seconds the next of its handlers can be expected to begin."""
+        return _SPREAD * tenant.seconds / max(1.0, limit - self._others(tenant, now))
+
+    def _others(self, tenant: Tenant, now: float) -> float:
+        return max(0.0, self._use.at(now) - tenant.use.at(now))
+
+    def is_below(self, tenant: Tenant, limit: int, now: float) -> bool:
+        """Whether a tenant that waits is below its limit, which time may have moved."""
+        tenant.limit = min(tenant.limit, limit)
+        halvings = int((now - tenant.reached_s) / _UNUSED_S)
+        if halvings > 0:
+            tenant.limit = max(_START, tenant.limit >> min(halvings, _MOST_HALVINGS))
+            tenant.reached_s = now
+        if tenant.running < tenant.limit:
             return True
-        below = tenant.limit < limit // len(self._all)
-        return below and now - tenant.grew_s >= _PATIENCE_S
+        if tenant.running < limit // len(self._all) and now - tenant.grew_s >= _PATIENCE_S:
+            self._grow(tenant, now)
+            return True
+        return False
+
+    def grows(self, tenant: Tenant, limit: int, running: int, now: float) -> bool:
+        """Whether a tenant at its limit gets one more of what is free."""
+        even = max(_SMALL, limit // len(self._all))
+        free = limit - running
+        if tenant.running < even or free > self.kept_for_others(tenant, limit, running, now):
+            self._grow(tenant, now)
+            return True
+        return False
 
     @staticmethod
-    def grow(tenant: Tenant, now: float) -> None:
-        """It gets one more."""
+    def _grow(tenant: Tenant, now: float) -> None:
         tenant.limit = max(tenant.limit, tenant.running) + 1
         tenant.grew_s = tenant.reached_s = now
