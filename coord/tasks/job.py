@@ -167,7 +167,6 @@ class Job:
         """Raise `JobCancelled` if this run has no right to go on. Costs about two clock reads."""
         now = self._clock.now()
         if self.why:
-            self.is_told = True
             raise self._over(self.why)
         if now >= self._end_s:
             raise self._over("its timeout is over")
@@ -175,6 +174,7 @@ class Job:
             raise self._over(str(self._ground.loss())) from self._ground.loss()
 
     def _over(self, why: str) -> JobCancelled:
+        self.is_told = True
         return JobCancelled(
             f"the run of {self.unit} is over: {why}",
             cure="Stop here. What is left undone is done by whoever runs it next.",
@@ -192,8 +192,10 @@ class Job:
         self._ground.rest()
         end_s = self._clock.now() + timeout_s
         while not self.is_over and (left_s := end_s - self._clock.now()) > 0:
-            until_stop_s = self.deadline_s - self._clock.now()
-            bell.wait(max(0.0, min(left_s, until_stop_s, _NAP_S)))
+            # Halfway to the deadline at the latest: so the end of trust, which lies before it by a
+            # grace, is seen half a grace before it even if nobody rings.
+            half_s = (self.deadline_s - self._clock.now()) / 2
+            bell.wait(max(_LEAST_NAP_S, min(left_s, half_s, _NAP_S)))
         self._ground.work()
         return not self.cancelled
 
@@ -222,6 +224,11 @@ class Job:
         """What `cancelled` says, asked by somebody else than the function."""
         return bool(self.why) or self._ground.stopping or self._clock.now() >= self._end_s
 
+    @property
+    def is_late(self) -> bool:
+        """Whether its own timeout is over."""
+        return self._clock.now() >= self._end_s
+
     def cancel(self, why: str) -> None:
         """The run is to stop. Any thread; idempotent."""
         self.why = self.why or why
@@ -230,3 +237,4 @@ class Job:
 
 
 _NAP_S = 0.25
+_LEAST_NAP_S = 0.001

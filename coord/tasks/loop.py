@@ -105,4 +105,5 @@ class Loop:
             for task, job in list(self._jobs.items()):
                 if task not in self._told and job.is_over:
                     self._told.add(task)
+                    job.is_told = True
                     task.cancel()

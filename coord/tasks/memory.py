@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from collections.abc import Callable
 from typing import Any
 
-from coord.errors import ConfigError
+from coord.errors import ConfigError, CoordError, JobCancelled, UsageError
 from coord.tasks.budget import Budgets, Spender
 from coord.tasks.job import Job
-from coord.tasks.ledger import Finished, Ledger
+from coord.tasks.ledger import Attempt, Finished, Ledger
 
 __all__ = ["LedgerMemory", "NoMemory"]
 
@@ -39,23 +40,28 @@ class LedgerMemory:
         self, job: Job, key: str, call: Callable[..., Any], args: tuple[Any, ...]
     ) -> Any:  # noqa: ANN401
         """The same around a coroutine; the requests go through threads, not through the loop."""
-        found = await asyncio.to_thread(
-            self._ledger.begin,
-            key,
-            payload=list(args) or None,
-            scope=job.scope,
-            token=job.token,
+        begin = asyncio.ensure_future(
+            asyncio.to_thread(
+                self._ledger.begin,
+                key,
+                payload=list(args) or None,
+                scope=job.scope,
+                token=job.token,
+            )
         )
+        try:
+            found = await asyncio.shield(begin)
+        except asyncio.CancelledError:
+            begin.add_done_callback(_let_go)
+            raise
         if isinstance(found, Finished):
             return found.result
         try:
             result = await call(*args)
         except BaseException as error:
-            await asyncio.shield(
-                asyncio.to_thread(found.failed, f"{type(error).__name__}: {error}")
-            )
+            await asyncio.shield(asyncio.to_thread(_failed, found, error))
             raise
-        return await asyncio.shield(asyncio.to_thread(found.done, result))
+        return await asyncio.shield(asyncio.to_thread(_done, found, result))
 
     def spend(self, job: Job, name: str, per_hour: int, amount: int) -> None:
         """As `Job.budget`."""
@@ -75,3 +81,32 @@ class NoMemory:
         raise ConfigError(
             f"{job.unit} asks for budget {name!r}, and there is no ledger", cure=_CURE
         )
+
+
+def _done(attempt: Attempt, result: object) -> object:
+    """As `Ledger.once` does it: what cannot be recorded has failed."""
+    try:
+        return attempt.done(result)
+    except UsageError as error:
+        _failed(attempt, error)
+        raise
+
+
+def _failed(attempt: Attempt, error: BaseException) -> None:
+    """So that the next begin need not wait. The error itself is what counts, recorded or not."""
+    try:
+        attempt.failed(f"{type(error).__name__}: {error}")
+    except CoordError as failure:
+        error.add_note(f"and this failure is not in the ledger: {failure}")
+
+
+def _let_go(begin: asyncio.Future[Attempt | Finished]) -> None:
+    """Whoever asked was cancelled meanwhile: what was begun for it would be renewed for an hour."""
+    if begin.cancelled() or begin.exception() is not None:
+        return
+    found = begin.result()
+    if isinstance(found, Attempt):
+        error = JobCancelled("it was cancelled")
+        threading.Thread(
+            target=_failed, args=(found, error), name="coord-ledger-let-go", daemon=True
+        ).start()

@@ -43,6 +43,7 @@ class Backlog:
         self._room = threading.Event()
         self._running = 0
         self._idle = 0
+        self._is_called = False  # a thread was woken, and has not looked yet
         self._is_over = False
 
     @property
@@ -56,14 +57,14 @@ class Backlog:
         return self._admission.waiting
 
     @property
-    def idle(self) -> int:
-        """How many threads wait for work."""
-        return self._idle
+    def is_full(self) -> bool:
+        """Whether nothing can begin before something has ended."""
+        return self._running >= self._admission.limit
 
     @property
-    def startable(self) -> int:
-        """How many could begin now, as far as numbers go."""
-        return min(self._admission.waiting, self._admission.limit - self._running)
+    def is_short(self) -> bool:
+        """Whether something could begin, as far as numbers go, and no thread is there for it."""
+        return not self._idle and self._admission.waiting > 0 and not self.is_full
 
     def load(self) -> Load:
         """How the admission stands."""
@@ -94,15 +95,21 @@ class Backlog:
             if self._is_over:
                 return False
             self._admission.put(hands, self._clock.now())
-            self._changed.notify()
+            self._call()
             return True
 
-    def take(self) -> InHand | None:
-        """The next to begin, now counted as running; None when there will be none.
+    def _call(self) -> None:
+        """Under the lock: see that a thread looks, one at a time. It calls the next if need be.
 
-        One thread is woken at a time, and wakes the next if there is more: handlers that take no
-        time are then run by one warm thread instead of by ten that wait for each other.
+        Handlers that take no time are then run by one warm thread instead of by ten that wait for
+        each other.
         """
+        if self._idle and not self._is_called and self._admission.waiting:
+            self._is_called = True
+            self._changed.notify()
+
+    def take(self) -> InHand | None:
+        """The next to begin, now counted as running; None when there will be none."""
         with self._changed:
             while True:
                 if self._is_over:
@@ -113,21 +120,23 @@ class Backlog:
                 self._idle += 1
                 self._changed.wait(_NAP_S if self._admission.waiting else None)
                 self._idle -= 1
+                # Also if it was its own timeout that woke it: then it looks instead of whoever was
+                # called, whose call may have met a timeout just so.
+                self._is_called = False
             self._running += 1
-            if self._admission.waiting and self._idle:
-                self._changed.notify()
+            self._call()
             return hand
 
     def ended(self, hand: InHand, seconds: float) -> None:
         """Work on one has stopped; its outcome stands in it."""
         with self._changed:
-            self._admission.ended(hand, seconds, self._running, self._clock.now())
             self._running -= 1
+            self._admission.ended(hand, seconds, self._running + 1, self._clock.now())
             limit, before = self._admission.limit, self._limit
             self._limit = limit
-            if self._admission.waiting and self._idle:
-                self._changed.notify()
-        self._room.set()
+            self._call()
+        if not self._room.is_set():
+            self._room.set()
         if limit != before:
             self._limited(limit, self._admission.why)
 

@@ -1,7 +1,8 @@
 """The loop that keeps messages hidden, and gives back what is not done.
 
 Owns one thread for both, since both are changes of visibility and ten fit into a call. Law: leases
-come first; what is given back can wait, a lease cannot. It survives whatever the queue answers.
+come first; what is given back can wait, a lease cannot. It survives whatever the queue answers, and
+says nothing to the queue of a message that may be somebody else's.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from coord.clock import Clock
-from coord.errors import CoordError, StoreError, StoreRefused
+from coord.errors import StoreError, StoreRefused
+from coord.tasks.queue.asking import ended_in, passing
 from coord.tasks.queue.hand import InHand, Patience
 from coord.tasks.queue.leases import LeaseBook
 from coord.tasks.queue.spi import Hide, Queue
@@ -45,7 +47,7 @@ class Clerk:
         self._lock = threading.Lock()
         self._back: deque[tuple[InHand, float]] = deque()
         self._bell = threading.Event()
-        self._is_over = False
+        self._end_s = float("inf")
         self._thread = threading.Thread(target=self._run, name="coord-queue-leases", daemon=True)
 
     def start(self) -> None:
@@ -67,37 +69,38 @@ class Clerk:
 
     def close(self, timeout_s: float) -> bool:
         """Give back what is left, and stop; whether that was done within the timeout."""
-        self._is_over = True
+        self._end_s = self._clock.now() + timeout_s
         self._bell.set()
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        return ended_in(self._thread, timeout_s) and not self._back
 
     def _run(self) -> None:
         while True:
             self._bell.clear()
             self._extend()
-            while batch := self._next_back():
-                self._give_back(batch)
+            while (batch := self._next_back()) and self._give_back(batch):
                 self._extend()
-            if self._is_over and not self._back:
+            now = self._clock.now()
+            is_over = self._end_s < float("inf")
+            if now >= self._end_s or (is_over and not self._back):
                 return
-            self._bell.wait(max(0.0, min(self._book.next_s - self._clock.now(), _LONG_S)))
+            longest_s = self._patience.retry_s if self._back else _LONG_S
+            self._bell.wait(max(0.0, min(self._book.next_s - now, longest_s)))
 
     def _extend(self) -> None:
-        with self._lock:
-            now = self._clock.now()
-            batches = self._book.due(now)
-            overruns = self._book.overruns(now)
-        for hand in overruns:
-            self._overran(hand)
-        for hands in batches:
-            sent_at_s = self._clock.now()
+        while True:
+            with self._lock:
+                sent_at_s = self._clock.now()
+                hands = self._book.due(sent_at_s)
+                overruns = self._book.overruns(sent_at_s)
+            for hand in overruns:
+                self._overran(hand)
+            if not hands:
+                return
             changes = self._book.changes(hands, sent_at_s)
             answers = self._hide(changes)
+            now = self._clock.now()
             with self._lock:
-                self._book.answered(
-                    hands, changes, answers, sent_at_s=sent_at_s, now=self._clock.now()
-                )
+                self._book.answered(hands, changes, answers, sent_at_s=sent_at_s, now=now)
             for hand, error in zip(hands, answers, strict=True):
                 if error is None:
                     self._extended(hand)
@@ -106,28 +109,30 @@ class Clerk:
         back = self._back
         return [back.popleft() for _ in range(min(self._size, len(back)))]
 
-    def _give_back(self, batch: Sequence[tuple[InHand, float]]) -> None:
-        """Once. What the queue does not take comes back by itself when its time is over."""
+    def _give_back(self, batch: Sequence[tuple[InHand, float]]) -> bool:
+        """Whether the queue took them all, or never will. The others are tried again for as long
+        as they are ours; then they come back by themselves.
+        """
         now = self._clock.now()
-        changes = [
-            Hide(hand.message.receipt, min(seconds, max(0.0, hand.ceiling_s - now)))
-            for hand, seconds in batch
-        ]
-        self._hide(changes)
-        for hand, _ in batch:
-            hand.over = True
+        changes = []
+        ours = []
+        for hand, seconds in batch:
+            if hand.is_lost(now):
+                hand.let_go()
+            else:
+                ours.append((hand, seconds))
+                rest_s = min(seconds, max(0.0, hand.latest_s - now))
+                changes.append(Hide(hand.message.receipt, rest_s))
+        if not ours:
+            return True
+        again = []
+        for one, answer in zip(ours, self._hide(changes), strict=True):
+            if answer is None or isinstance(answer, StoreRefused):
+                one[0].let_go()
+            else:
+                again.append(one)
+        self._back.extendleft(reversed(again))
+        return not again
 
     def _hide(self, changes: Sequence[Hide]) -> list[StoreError | None]:
-        answers: list[StoreError | None]
-        try:
-            answers = self._queue.hide(changes)
-        except StoreRefused as error:
-            # Of the whole call, such as of its credentials: it may be mended before the leases end.
-            answers = [StoreError(str(error))] * len(changes)
-            self._failing(str(error))
-        except CoordError as error:
-            answers = [error if isinstance(error, StoreError) else StoreError(str(error))] * len(
-                changes
-            )
-            self._failing(str(error))
-        return answers
+        return passing(lambda: self._queue.hide(changes), len(changes), self._failing)

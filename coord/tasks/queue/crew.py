@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from coord.tasks.queue.backlog import Backlog
 from coord.tasks.queue.hand import InHand
@@ -16,27 +17,32 @@ __all__ = ["Crew"]
 
 
 class Crew:
-    """Runs `work(hand)` for each message that the backlog gives out, on threads of its own."""
+    """Runs `work(hand)`, which raises nothing, for each message that the backlog gives out."""
 
-    def __init__(self, backlog: Backlog, work: Callable[[InHand], None]) -> None:
+    def __init__(self, backlog: Backlog, work: Callable[[InHand], None], most: int) -> None:
         self._backlog = backlog
         self._work = work
+        self._most = most
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
 
-    def call_up(self, most: int) -> None:
-        """There is work: see that somebody is there for it. Any thread."""
-        with self._lock:
-            wanted = self._backlog.startable - self._backlog.idle
-            for _ in range(min(wanted, most - len(self._threads))):
-                self._hire()
-
-    def _hire(self) -> None:
+    def hire(self) -> None:
+        """One thread more. RuntimeError if the system has none: a worker needs one to begin."""
         number = len(self._threads) + 1
         thread = threading.Thread(target=self._run, name=f"coord-queue-work-{number}", daemon=True)
         thread.start()
         self._threads.append(thread)
 
+    def call_up(self) -> None:
+        """There may be more work than threads. Any thread."""
+        if not self._backlog.is_short:
+            return
+        with self._lock:
+            if self._backlog.is_short and len(self._threads) < self._most:
+                with suppress(RuntimeError):  # then those that there are must do
+                    self.hire()
+
     def _run(self) -> None:
         while (hand := self._backlog.take()) is not None:
+            self.call_up()
             self._work(hand)

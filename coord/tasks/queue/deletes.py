@@ -3,7 +3,8 @@
 Owns one thread that sends whatever has gathered while its previous call was under way: a lone
 message is deleted at once, and under load every call carries a full batch. Law: a delete that fails
 for a passing reason is tried again for as long as the message is ours; after that the message comes
-again, which is told.
+again, which is told. One whose lease is over is tried once: what is done is done, and a delete can
+hurt nobody.
 """
 
 from __future__ import annotations
@@ -13,15 +14,18 @@ from collections import deque
 from collections.abc import Callable
 
 from coord.clock import Clock
-from coord.errors import CoordError, StoreError, StoreRefused
+from coord.errors import StoreRefused
+from coord.tasks.queue.asking import ended_in, passing
 from coord.tasks.queue.hand import InHand
 from coord.tasks.queue.spi import Queue
 
 __all__ = ["Deletes"]
 
+_NEVER = float("inf")
+
 
 class Deletes:
-    """`put` from any thread. `gone` and `lost` are called on the deleting thread."""
+    """`put` from any thread. The others are called on the deleting thread."""
 
     def __init__(
         self,
@@ -31,15 +35,20 @@ class Deletes:
         retry_s: float,
         gone: Callable[[list[InHand]], None],
         lost: Callable[[InHand, str], None],
+        failing: Callable[[str], None],
     ) -> None:
         self._queue = queue
         self._clock = clock
         self._retry_s = retry_s
         self._gone = gone
         self._lost = lost
+        self._failing = failing
+        self._size = queue.limits.batch_size
         self._waiting: deque[InHand] = deque()
+        self._again: list[InHand] = []
+        self._again_s = 0.0
         self._bell = threading.Event()
-        self._is_over = False
+        self._end_s = _NEVER
         self._thread = threading.Thread(target=self._run, name="coord-queue-deletes", daemon=True)
 
     def start(self) -> None:
@@ -54,42 +63,46 @@ class Deletes:
 
     def close(self, timeout_s: float) -> bool:
         """Delete what is left, and stop; whether that was done within the timeout."""
-        self._is_over = True
+        self._end_s = self._clock.now() + timeout_s
         self._bell.set()
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        return ended_in(self._thread, timeout_s)
 
     def _run(self) -> None:
-        size = self._queue.limits.batch_size
         while True:
             self._bell.clear()
-            while batch := self._next(size):
+            while self._clock.now() < self._end_s and (batch := self._next()):
                 self._delete(batch)
-            if self._is_over and not self._waiting:
-                return
-            self._bell.wait()
+            now = self._clock.now()
+            if now >= self._end_s or (self._end_s < _NEVER and not self._left):
+                break
+            next_s = min(self._again_s, self._end_s) if self._again else _NEVER
+            self._bell.wait(None if next_s == _NEVER else max(0.0, next_s - now))
+        for hand in (*self._again, *self._waiting):
+            self._lost(hand, "the worker stops, and the queue did not answer in time")
 
-    def _next(self, size: int) -> list[InHand]:
+    @property
+    def _left(self) -> bool:
+        return bool(self._again or self._waiting)
+
+    def _next(self) -> list[InHand]:
         waiting = self._waiting
-        return [waiting.popleft() for _ in range(min(size, len(waiting)))]
+        if self._again and self._clock.now() >= self._again_s:
+            waiting.extend(self._again)
+            self._again = []
+        return [waiting.popleft() for _ in range(min(self._size, len(waiting)))]
 
     def _delete(self, batch: list[InHand]) -> None:
-        answers: list[StoreError | None]
-        try:
-            answers = self._queue.delete([hand.message.receipt for hand in batch])
-        except CoordError as error:
-            failed = error if isinstance(error, StoreError) else StoreError(str(error))
-            answers = [failed] * len(batch)
+        receipts = [hand.message.receipt for hand in batch]
+        answers = passing(lambda: self._queue.delete(receipts), len(batch), self._failing)
+        now = self._clock.now()
         gone = []
-        again = False
         for hand, answer in zip(batch, answers, strict=True):
             if answer is None:
                 gone.append(hand)
-            elif isinstance(answer, StoreRefused) or self._clock.now() >= hand.until_s:
+            elif isinstance(answer, StoreRefused) or hand.is_lost(now):
                 self._lost(hand, answer.cause)
             else:
-                self._waiting.append(hand)
-                again = True
-        self._gone(gone)
-        if again:
-            threading.Event().wait(self._retry_s)
+                self._again.append(hand)
+                self._again_s = now + self._retry_s
+        if gone:
+            self._gone(gone)

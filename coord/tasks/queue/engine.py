@@ -22,45 +22,19 @@ from coord.tasks.queue.clerk import Clerk
 from coord.tasks.queue.crew import Crew
 from coord.tasks.queue.deletes import Deletes
 from coord.tasks.queue.hand import InHand, Outcome, Patience
+from coord.tasks.queue.heard import Heard
 from coord.tasks.queue.intake import Intake
+from coord.tasks.queue.listener import Listener
 from coord.tasks.queue.order import Groups
-from coord.tasks.queue.payload import Codec, Handler, JsonCodec
+from coord.tasks.queue.payload import Call, Codec, Handler, JsonCodec
 from coord.tasks.queue.runs import Ended, Runs
 from coord.tasks.queue.signals import Signals
 from coord.tasks.queue.spi import Queue
 
-__all__ = ["MOST_THREADS", "Engine", "Listener", "Settings"]
+__all__ = ["MOST_THREADS", "Engine", "Settings"]
 
 MOST_THREADS = 64
 _STOPS = "the worker stops"
-
-
-class Listener:
-    """Hears what becomes of messages and does nothing; override what you want. Must not block."""
-
-    def began(self, hand: InHand) -> None:
-        """A handler is about to be called."""
-
-    def ended(self, hand: InHand, end: Ended, seconds: float) -> None:
-        """A message that was begun has its outcome."""
-
-    def deferred(self, what: Deferral) -> None:
-        """A message was given back before it began, for a reason."""
-
-    def limited(self, limit: int, why: str) -> None:
-        """So many handlers may run at once from now on."""
-
-    def extended(self, hand: InHand) -> None:
-        """A message stays hidden for longer: its deadline has moved."""
-
-    def overran(self, hand: InHand) -> None:
-        """A handler still runs although its message may be visible to others."""
-
-    def undeleted(self, hand: InHand, why: str) -> None:
-        """A message was done and could not be deleted: it will come again."""
-
-    def trouble(self, what: str) -> None:
-        """A request to the queue failed; it is tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +64,7 @@ class Engine:
     ) -> None:
         self._queue = queue
         self._clock = clock
-        self._listener = listener
+        self._listener = listener = Heard(listener)
         self._settings = settings
         self._runs = Runs(
             handlers,
@@ -113,7 +87,7 @@ class Engine:
         self._is_cancelled = False
         self._quiet = threading.Condition()
         self._loop = Loop()
-        self._crew = Crew(self._backlog, self._work)
+        self._crew = Crew(self._backlog, self._work, settings.most_threads)
         self._clerk = Clerk(
             queue,
             patience,
@@ -123,7 +97,12 @@ class Engine:
             failing=listener.trouble,
         )
         self._deletes = Deletes(
-            queue, clock, retry_s=patience.retry_s, gone=self._gone, lost=self._undeleted
+            queue,
+            clock,
+            retry_s=patience.retry_s,
+            gone=self._gone,
+            lost=self._undeleted,
+            failing=listener.trouble,
         )
         self._intake = Intake(
             queue,
@@ -139,12 +118,18 @@ class Engine:
 
     def start(self) -> None:
         """Begin to receive."""
+        self._crew.hire()
         for part in (self._clerk, self._deletes, self._intake):
             part.start()
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many messages: "received", each outcome by its value, and "undeleted"."""
+        """How many messages: "received", and each outcome by its value, which add up to that once
+        nothing is in hand.
+
+        Beside these: "redelivered" (received, and not for the first time), "late" (done, when the
+        lease was over: it may be run again) and "undeleted" (done, and will be run again).
+        """
         with self._lock:
             return {what: n for what, n in self._counts.items() if what != "left"}
 
@@ -190,22 +175,22 @@ class Engine:
 
     def cancel(self) -> None:
         """Tell every handler to stop; those that do give their messages back."""
-        with self._lock:
-            self._is_cancelled = True
-            jobs = list(self._running.values())
-        for job in jobs:
+        self._is_cancelled = True
+        for job in list(self._running.values()):
             job.cancel(_STOPS)
 
     def close(self, timeout_s: float) -> list[str]:
         """End all threads, after `stop`; the names of those that did not end in time.
 
-        What still runs then keeps its message hidden until its time is over, and no longer.
+        What still runs then keeps its message hidden until its time is over, and no longer. Leases
+        go on until the deletes have ended: a message that is being deleted must stay hidden, and
+        what comes behind it in its group is given back when it is gone.
         """
         waited_s = self._settings.wait_s + timeout_s
         parts: list[tuple[str, Callable[[], bool]]] = [
             ("intake", lambda: self._intake.join(waited_s)),
-            ("leases", lambda: self._clerk.close(timeout_s)),
             ("deletes", lambda: self._deletes.close(timeout_s)),
+            ("leases", lambda: self._clerk.close(timeout_s)),
             ("loop", lambda: self._loop.close(timeout_s)),
         ]
         return [name for name, end in parts if not end()]
@@ -215,62 +200,76 @@ class Engine:
     def _received(self, hands: list[InHand], sent_at_s: float) -> None:
         with self._lock:
             self._counts["received"] += len(hands)
+            self._counts["redelivered"] += sum(hand.message.received > 1 for hand in hands)
             self._latest_sent_s = min(hand.message.sent_at_s for hand in hands)
             ready = hands if self._groups is None else self._groups.enter(hands)
         self._clerk.took(hands, sent_at_s)
         self._put(ready)
 
     def _put(self, hands: list[InHand]) -> None:
-        if self._is_stopping or not self._backlog.put(hands):
-            for hand in hands:
-                self._leave(hand, Ended(Outcome.RETURNED, why=_STOPS))
-            return
-        self._crew.call_up(self._settings.most_threads)
+        why = _STOPS
+        try:
+            if not self._is_stopping and self._backlog.put(hands):
+                self._crew.call_up()
+                return
+        except Exception as error:  # noqa: BLE001  an admission is the user's
+            why = f"its admission failed: {type(error).__name__}: {error}"
+            self._listener.trouble(why)
+        for hand in hands:
+            self._leave(hand, Ended(Outcome.RETURNED, why=why))
 
     def _defer(self, what: Deferral) -> None:
         """Give one back that waits in the way of others; on the receiving thread."""
         hand = what.hand
-        if hand.lapsed:
+        if hand.is_lost(self._clock.now()):
             self._leave(hand, Ended(Outcome.LAPSED, why=hand.why))
             return
         self._listener.deferred(what)
         self._leave(hand, Ended(Outcome.DEFERRED, what.rest_s, what.why), what.reason)
 
     def _work(self, hand: InHand) -> None:
-        """Run one message; on a thread of the crew."""
-        found = self._runs.begin(hand)
-        if isinstance(found, Ended):
-            self._end(hand, found)
-            return
-        call, job = found
-        with self._lock:
-            self._running[hand] = job
-            is_cancelled = self._is_cancelled
-        if is_cancelled:
-            job.cancel(_STOPS)
-        self._listener.began(hand)
-        if call.handler.is_async:
-            self._loop.run(
-                job,
-                lambda: self._runs.awaited(call, job),
-                lambda _, error: self._end(hand, self._runs.ended(hand, job, error)),
-            )
-            return
+        """Run one message; on a thread of the crew. Whatever happens, it comes to an end."""
         error: BaseException | None = None
+        job = None
         try:
+            found = self._runs.begin(hand)
+            if isinstance(found, Ended):
+                self._end(hand, found)
+                return
+            call, job = found
+            self._running[hand] = job
+            if self._is_cancelled:  # by somebody who may have looked at what runs just before
+                job.cancel(_STOPS)
+            self._listener.began(hand)
+            if call.handler.is_async:
+                self._run_async(hand, call, job)
+                return
             self._runs.call(call, job)
         except BaseException as raised:  # noqa: BLE001  a thread that dies would lose the message
             error = raised
         self._end(hand, self._runs.ended(hand, job, error))
 
+    def _run_async(self, hand: InHand, call: Call, job: Job) -> None:
+        self._loop.run(
+            job,
+            lambda: self._runs.awaited(call, job),
+            lambda _, error: self._end(hand, self._runs.ended(hand, job, error)),
+        )
+
     def _end(self, hand: InHand, end: Ended) -> None:
         """A message that was begun has come to its end."""
-        seconds = self._clock.now() - hand.began_s
-        with self._lock:
-            self._running.pop(hand, None)
+        now = self._clock.now()
+        seconds = now - hand.began_s
+        self._running.pop(hand, None)
         self._listener.ended(hand, end, seconds)
+        if end.outcome is Outcome.DONE and hand.is_lost(now):
+            with self._lock:
+                self._counts["late"] += 1
         self._leave(hand, end)
-        self._backlog.ended(hand, seconds)
+        try:
+            self._backlog.ended(hand, seconds)
+        except Exception as error:  # noqa: BLE001  an admission is the user's
+            self._listener.trouble(f"the admission failed: {type(error).__name__}: {error}")
         if self._is_stopping:
             with self._quiet:
                 self._quiet.notify_all()
@@ -278,16 +277,16 @@ class Engine:
     def _leave(self, hand: InHand, end: Ended, reason: str = "in-progress") -> None:
         """The one door out: tell the queue, and see to the rest of its group."""
         hand.outcome = end.outcome
+        if end.outcome is Outcome.DONE:
+            self._deletes.put(hand)
+            return
         with self._lock:
             self._counts[end.outcome.value] += 1
             if end.outcome is Outcome.DEFERRED:
                 self._deferrals[reason] += 1
-        if end.outcome is Outcome.DONE:
-            self._deletes.put(hand)
-            return
         self._return_followers(hand)
         if end.outcome is Outcome.LAPSED:
-            hand.over = True
+            hand.let_go()
         else:
             self._clerk.give_back(hand, end.rest_s)
 
@@ -306,8 +305,9 @@ class Engine:
         ready: list[InHand] = []
         with self._lock:
             self._counts["left"] += len(hands)
+            self._counts[Outcome.DONE.value] += len(hands)
             for hand in hands:
-                hand.over = True
+                hand.let_go()
                 if self._groups is not None and (follower := self._groups.gone(hand)):
                     ready.append(follower)
         if ready:
@@ -315,8 +315,9 @@ class Engine:
 
     def _undeleted(self, hand: InHand, why: str) -> None:
         """One was done and cannot be deleted; on the deleting thread."""
-        hand.over = True
+        hand.let_go()
         with self._lock:
+            self._counts[Outcome.DONE.value] += 1
             self._counts["undeleted"] += 1
         self._return_followers(hand)
         self._listener.undeleted(hand, why)

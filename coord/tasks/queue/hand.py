@@ -6,8 +6,8 @@ The safety argument: the queue hides a message for `visibility_s` from its *answ
 before the request was sent, and take off what our clock may be slower than the queue's (`drift`).
 So while `now < until_s` no correct queue has shown it to anybody else. Only an acknowledged change
 of visibility moves the deadline, never backwards, and never beyond `ceiling_s`: what the queue
-allows in all (twelve hours on SQS), or what the task's timeout does. Work is asked to stop
-`grace_s` before. Shown by `tests/unit/tasks/test_leases.py`.
+allows in all (`latest_s`: twelve hours on SQS), or what the task's timeout does. Work is asked to
+stop `grace_s` before. Shown by `tests/unit/tasks/queue/test_leases.py`.
 """
 
 from __future__ import annotations
@@ -56,8 +56,10 @@ class InHand:
         "began_s",
         "ceiling_s",
         "ceiling_why",
+        "entry",
         "is_full",
         "job",
+        "latest_s",
         "message",
         "outcome",
         "over",
@@ -69,15 +71,17 @@ class InHand:
         self, message: Message, sent_at_s: float, patience: Patience, clock: Clock
     ) -> None:
         self.message = message
-        self.ceiling_s = sent_at_s + patience.max_hidden_s * (1 - patience.drift)
+        self.latest_s = sent_at_s + patience.max_hidden_s * (1 - patience.drift)
+        self.ceiling_s = self.latest_s
         self.ceiling_why = "the queue hides no message for longer in all"
         self.began_s = 0.0
         self.until_s = min(self.ceiling_s, sent_at_s + patience.visibility_s * (1 - patience.drift))
         self.outcome: Outcome | None = None
         self.is_full = False  # it has all the time that it can get
-        self.over = False  # the queue has been told the outcome, or need not be: extend no more
+        self.over = False  # see `let_go`
         self.job: Job | None = None
         self.why = ""
+        self.entry: dict[InHand, None] | None = None  # with which others it is extended
         self._patience = patience
         self._clock = clock
 
@@ -97,6 +101,16 @@ class InHand:
             self.is_full = self.until_s >= ceiling_s
             self.until_s = min(self.until_s, ceiling_s)
 
+    def let_go(self) -> None:
+        """The queue has been told the outcome, or need not be: extend it no more. Any thread.
+
+        The book forgets it now and not when it is due, or a fast worker would keep all that it did
+        in the last ten seconds in its memory.
+        """
+        self.over = True
+        if (entry := self.entry) is not None:
+            entry.pop(self, None)
+
     def extended(self, seconds: float, sent_at_s: float) -> None:
         """The queue hides it for `seconds` more, by a request that was sent then."""
         until_s = min(self.ceiling_s, sent_at_s + seconds * (1 - self._patience.drift))
@@ -114,6 +128,12 @@ class InHand:
     def lapsed(self) -> bool:
         """Whether it was given up: it may be somebody else's."""
         return bool(self.why)
+
+    def is_lost(self, now: float) -> bool:
+        """Whether it may be somebody else's by now, noticed or not: then say nothing of it to the
+        queue, whose old receipts may touch what another worker holds.
+        """
+        return now >= self.until_s
 
     @property
     def stop_at_s(self) -> float:

@@ -2,6 +2,10 @@
 
 Owns the one thread that asks for messages. Law: the time that a lease counts from is read before
 the request is sent. What arrives after the worker has stopped is given back untouched.
+
+While nothing can begin before something has ended, and messages wait in hand, a request does not
+wait for more: a worker that stops gives them back at once, and would receive them again by its own
+waiting request.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ import threading
 from collections.abc import Callable
 
 from coord.clock import Clock
-from coord.errors import CoordError
+from coord.tasks.queue.asking import ended_in
 from coord.tasks.queue.backlog import Backlog
 from coord.tasks.queue.hand import InHand, Patience
 from coord.tasks.queue.spi import Queue
@@ -21,6 +25,7 @@ __all__ = ["Intake"]
 _FIRST_PAUSE_S = 0.1
 _MOST_PAUSE_S = 10.0
 _ROOM_NAP_S = 0.25
+_SPACE_S = 0.02
 
 
 class Intake:
@@ -48,8 +53,8 @@ class Intake:
         self._pause_s = 0.0
         self.empty_answers = 0
         """How many answers in a row held nothing."""
-        self.calls = 0
-        """How many requests have been answered."""
+        self._was_skipped = False
+        self._size = queue.limits.batch_size
         self._thread = threading.Thread(target=self._run, name="coord-queue-intake", daemon=True)
 
     def start(self) -> None:
@@ -62,34 +67,41 @@ class Intake:
 
     def join(self, timeout_s: float) -> bool:
         """Wait for its end; whether it came in time."""
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        return ended_in(self._thread, timeout_s)
 
     def _run(self) -> None:
-        size = self._queue.limits.batch_size
         while not self._over.is_set():
-            count = min(size, self._backlog.room())
-            if count <= 0:
-                self._backlog.wait_for_room(_ROOM_NAP_S)
-                continue
-            self._ask(count)
+            try:
+                self._turn()
+            except Exception as error:  # noqa: BLE001  without this thread the worker is deaf
+                self._failing(str(error) or type(error).__name__)
+                self._pause()
 
-    def _ask(self, count: int) -> None:
-        sent_at_s = self._clock.now()
-        try:
-            found = self._queue.receive(
-                count, wait_s=self._wait_s, visibility_s=self._patience.visibility_s
-            )
-        except CoordError as error:
-            self._failing(str(error))
-            self._pause()
+    def _turn(self) -> None:
+        count = min(self._size, self._backlog.room())
+        if count <= 0:
+            self._backlog.wait_for_room(_ROOM_NAP_S)
             return
+        is_full = self._backlog.is_full and self._backlog.waiting > 0
+        if is_full and self.empty_answers and not self._was_skipped:
+            self._was_skipped = True
+            self._over.wait(_SPACE_S)
+            self._backlog.wait_for_room(_ROOM_NAP_S)
+            return
+        self._was_skipped = False
+        sent_at_s = self._clock.now()
+        found = self._queue.receive(
+            count,
+            wait_s=0.0 if is_full else self._wait_s,
+            visibility_s=self._patience.visibility_s,
+        )
         self._pause_s = 0.0
-        self.calls += 1
-        self.empty_answers = 0 if found else self.empty_answers + 1
-        if found:
-            hands = [InHand(message, sent_at_s, self._patience, self._clock) for message in found]
-            self._received(hands, sent_at_s)
+        if not found:
+            self.empty_answers += 1
+            return
+        self.empty_answers = 0
+        hands = [InHand(message, sent_at_s, self._patience, self._clock) for message in found]
+        self._received(hands, sent_at_s)
 
     def _pause(self) -> None:
         """Longer each time, with jitter, so that a fleet does not come back in step."""

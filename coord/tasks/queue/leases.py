@@ -27,7 +27,7 @@ class LeaseBook:
     def __init__(self, patience: Patience, batch_size: int) -> None:
         self._patience = patience
         self._batch_size = batch_size
-        self._due: list[tuple[float, int, list[InHand]]] = []
+        self._due: list[tuple[float, int, dict[InHand, None]]] = []
         self._ends: list[tuple[float, int, InHand]] = []
         self._lapsed: list[tuple[float, int, InHand]] = []
         self._order = count()
@@ -38,7 +38,12 @@ class LeaseBook:
             self._enter(sent_at_s + self._patience.renew_s, hands)
 
     def _enter(self, due_s: float, hands: Sequence[InHand]) -> None:
-        heapq.heappush(self._due, (due_s, next(self._order), list(hands)))
+        entry = dict.fromkeys(hands)
+        for hand in hands:
+            hand.entry = entry
+            if hand.over:  # it was let go just before
+                hand.let_go()
+        heapq.heappush(self._due, (due_s, next(self._order), entry))
 
     @property
     def next_s(self) -> float:
@@ -47,22 +52,27 @@ class LeaseBook:
             (heap[0][0] for heap in (self._due, self._ends, self._lapsed) if heap), default=_INF
         )
 
-    def due(self, now: float) -> list[list[InHand]]:
-        """What is to be extended now, in batches. What cannot be any more has lapsed.
+    def due(self, now: float) -> list[InHand]:
+        """The next batch to be extended now; empty when there is none. What cannot be extended any
+        more has lapsed.
 
-        What comes due shortly goes along: one call carries ten as easily as one.
+        One batch at a time, each judged at the moment at which it can be sent: the calls before it
+        take time. What comes due shortly goes along: one call carries ten as easily as one.
         """
-        if now < self.next_s:
-            return []
         while self._ends and self._ends[0][0] <= now:
             self._is_lost(heapq.heappop(self._ends)[2], now)
-        soon_s = now + self._patience.retry_s
         found: list[InHand] = []
-        while self._due and self._due[0][0] <= soon_s:
-            _, _, hands = heapq.heappop(self._due)
-            found += [hand for hand in hands if not hand.over and not self._is_lost(hand, now)]
-        size = self._batch_size
-        return [found[start : start + size] for start in range(0, len(found), size)]
+        if not self._due or self._due[0][0] > now:
+            return found
+        soon_s = now + self._patience.retry_s
+        while self._due and self._due[0][0] <= soon_s and len(found) < self._batch_size:
+            due_s, _, entry = heapq.heappop(self._due)
+            hands = [hand for hand in list(entry) if not hand.over and not self._is_lost(hand, now)]
+            space = self._batch_size - len(found)
+            found += hands[:space]
+            if hands[space:]:
+                self._enter(due_s, hands[space:])
+        return found
 
     def _is_lost(self, hand: InHand, now: float) -> bool:
         if not hand.over and not hand.lapsed and now >= hand.stop_at_s:
@@ -104,6 +114,8 @@ class LeaseBook:
                 self._lapse(hand, f"the queue says: {error.cause}", now)
             elif error is not None:
                 again.append(hand)
+            elif self._is_lost(hand, now):
+                pass  # it has been told to stop: what was given up is not taken up again
             else:
                 hand.extended(change.seconds, sent_at_s)
                 if not hand.is_full:

@@ -6,8 +6,8 @@ Owns the words. Decides nothing.
 from __future__ import annotations
 
 from coord.tasks.queue.admission import Deferral
-from coord.tasks.queue.engine import Listener
 from coord.tasks.queue.hand import InHand, Outcome
+from coord.tasks.queue.listener import Listener
 from coord.tasks.queue.runs import Ended
 from coord.telemetry.log import bound_logger
 

@@ -33,6 +33,7 @@ __all__ = [
 TASK = "coord.task"
 TICK = "coord.tick"
 PART = "coord.part"
+_MOST_DIGITS = 9
 
 
 class Codec(Protocol):
@@ -134,15 +135,17 @@ def read(message: Message, handlers: Mapping[str, Handler], codec: Codec) -> Cal
         return Unreadable(f"it asks for task {name!r}; this worker has: {known}")
     try:
         arguments = codec.loads(message.body)
-    except Exception as error:  # noqa: BLE001  a codec is the user's
+        given = arguments.keys()
+        if not all(isinstance(key, str) for key in given):
+            raise TypeError("the names of its arguments are no texts")
+    except Exception as error:  # noqa: BLE001  a codec is the user's, and may return anything
         return Unreadable(f"its body cannot be read: {type(error).__name__}: {error}")
-    given = arguments.keys()
     if missing := handler.required - given:
         return Unreadable(f"task {name!r} needs {_listed(missing)}, which it does not carry")
     if handler.allowed is not None and (extra := given - handler.allowed):
         return Unreadable(f"task {name!r} does not take {_listed(extra)}")
     tick, part = message.attributes.get(TICK, ""), message.attributes.get(PART, "0")
-    if not (part.isascii() and part.isdigit()):
+    if not (part.isascii() and part.isdigit() and len(part) <= _MOST_DIGITS):
         return Unreadable(f"its part is {part!r}, not a number")
     return Call(handler, Unit(name, tick, int(part), "" if tick else message.id), arguments)
 

@@ -7,12 +7,13 @@ that was begun gets exactly one outcome, whatever its handler does.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import random
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from coord.clock import Clock
-from coord.errors import InProgress, JobCancelled
+from coord.errors import Fenced, InProgress, JobCancelled, UsageError
 from coord.tasks.backoff import Backoff
 from coord.tasks.job import Job, Memory
 from coord.tasks.queue.hand import InHand, Outcome
@@ -28,6 +29,9 @@ class Ended(NamedTuple):
     rest_s: float = 0.0
     why: str = ""
     error: BaseException | None = None
+
+
+_DONE = Ended(Outcome.DONE)
 
 
 class Runs:
@@ -54,15 +58,15 @@ class Runs:
 
     def begin(self, hand: InHand) -> Ended | tuple[Call, Job]:
         """The run that a message asks for, or how it ended before it began."""
-        hand.began_s = self._clock.now()
-        if hand.lapsed or hand.stopping:
+        hand.began_s = now = self._clock.now()
+        if now >= hand.stop_at_s:
             return Ended(Outcome.LAPSED, why=hand.why or "it waited too long to begin")
         found = read(hand.message, self._handlers, self._codec)
         if isinstance(found, Unreadable):
             return Ended(Outcome.PARKED, self._rest_s(hand), found.why)
         timeout_s = found.handler.timeout_s
         if timeout_s is not None:
-            hand.bound(hand.began_s + timeout_s)
+            hand.bound(now + timeout_s)
         message = hand.message
         job = Job(
             hand,
@@ -78,42 +82,77 @@ class Runs:
         hand.stands_under(job)
         return found, job
 
-    def call(self, call: Call, job: Job) -> object:
+    def call(self, call: Call, job: Job) -> None:
         """Call a plain function; a tick of a schedule only if its unit is not done yet."""
-        function, arguments = call.handler.function, call.arguments
         if call.unit.tick and call.handler.once:
-            return self._memory.once(job, str(call.unit), lambda: function(job, **arguments), ())
-        return function(job, **arguments)
+            self._memory.once(job, str(call.unit), lambda: _called(call, job), ())
+        else:
+            _called(call, job)
 
-    async def awaited(self, call: Call, job: Job) -> object:
-        """The same for a coroutine function."""
+    async def awaited(self, call: Call, job: Job) -> None:
+        """The same for a coroutine function. It may have waited for its loop: so look first."""
+        job.check()
         function, arguments = call.handler.function, call.arguments
-        if call.unit.tick and call.handler.once:
+        if not (call.unit.tick and call.handler.once):
+            await function(job, **arguments)
+            return
 
-            async def run() -> object:
-                return await function(job, **arguments)
+        async def run() -> None:
+            await function(job, **arguments)
 
-            return await self._memory.once(job, str(call.unit), run, ())
-        return await function(job, **arguments)
+        await self._memory.once(job, str(call.unit), run, ())
 
-    def ended(self, hand: InHand, job: Job, error: BaseException | None) -> Ended:
-        """What it means that the function came back, or raised."""
-        if error is None and not job.is_told:
-            return Ended(Outcome.DONE)
+    def ended(self, hand: InHand, job: Job | None, error: BaseException | None) -> Ended:
+        """What it means that the function came back, or raised.
+
+        Whoever was told to stop and comes back has not done its work. Who was not told has, also
+        when the lease is over by then: deleting what is done hurts nobody.
+        """
         if error is None:
+            if job is None or not job.is_told:
+                return _DONE
             error = JobCancelled("it was told to stop, and came back")
+        why = _said(error)
+        if hand.is_lost(self._clock.now()) or isinstance(error, Fenced):
+            ours = hand.why or "its visibility could not be extended in time"
+            told = isinstance(error, JobCancelled | asyncio.CancelledError)
+            return Ended(
+                Outcome.LAPSED,
+                why=ours if told else f"{ours}; its handler raised {why}",
+                error=None if told else error,
+            )
         if isinstance(error, InProgress):
-            return Ended(Outcome.DEFERRED, error.retry_after_s, str(error))
-        if isinstance(error, JobCancelled | asyncio.CancelledError):
-            if hand.lapsed or (hand.stopping and not job.why):
-                return Ended(Outcome.LAPSED, why=hand.why or hand.loss().cause)
+            rest_s = max(error.retry_after_s, self._rest_s(hand))
+            return Ended(Outcome.DEFERRED, rest_s, str(error))
+        if isinstance(error, JobCancelled | asyncio.CancelledError) and job is not None:
+            if job.is_late:
+                return Ended(Outcome.FAILED, self._rest_s(hand), "its timeout is over")
             if job.why:
                 return Ended(Outcome.RETURNED, why=job.why)
-            return Ended(Outcome.FAILED, self._rest_s(hand), "its timeout is over")
-        why = f"{type(error).__name__}: {error}"
-        if hand.why:
-            return Ended(Outcome.LAPSED, why=f"{hand.why}; its handler raised {why}", error=error)
+            if hand.stopping:
+                return Ended(Outcome.LAPSED, why=hand.loss().cause)
         return Ended(Outcome.FAILED, self._rest_s(hand), why, error)
 
     def _rest_s(self, hand: InHand) -> float:
         return self._backoff.seconds(hand.message.received, self._draw)
+
+
+def _called(call: Call, job: Job) -> None:
+    """What it returns counts for nothing: only that it came back. An awaitable that nobody awaits
+    would be work that was never done, and a message deleted for it.
+    """
+    result = call.handler.function(job, **call.arguments)
+    if result is not None and inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        raise UsageError(
+            f"task {call.unit.task!r} returned {type(result).__name__}, which nobody awaits",
+            cure="Declare it with `async def`, or let it do its work before it returns.",
+        )
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001  an error of the user's, which cannot even be told
+        return type(error).__name__

@@ -5,14 +5,15 @@ Owns what users call, and the order of starting and stopping. The machinery is `
 
 from __future__ import annotations
 
-import threading
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Self
 
 from coord.clock import SYSTEM_CLOCK, Clock
-from coord.errors import ConfigError, UsageError
+from coord.errors import ConfigError, StoreUnavailable, UsageError
 from coord.runtime.stop_signals import stopped_by_signals
 from coord.tasks.job import Memory
 from coord.tasks.ledger import Ledger
@@ -20,7 +21,9 @@ from coord.tasks.mark import spec_of
 from coord.tasks.memory import LedgerMemory, NoMemory
 from coord.tasks.opening import open_queue
 from coord.tasks.queue.admission import Admission, Fair, FixedLimit
-from coord.tasks.queue.engine import MOST_THREADS, Engine, Listener, Settings
+from coord.tasks.queue.engine import MOST_THREADS, Engine, Settings
+from coord.tasks.queue.heard import Heard
+from coord.tasks.queue.listener import Listener
 from coord.tasks.queue.log import LogListener
 from coord.tasks.queue.payload import Handler
 from coord.tasks.queue.signals import Signals
@@ -31,6 +34,10 @@ __all__ = ["Worker"]
 
 _LOOK_S = 0.1
 _EMPTY_LOOKS = 2
+_LEAST_VISIBILITY_S = 1.0
+_LEAST_TIMEOUT_S = 0.25
+_MOST_TIMEOUT_S = 10.0
+_MOST_ENDING_S = 10.0
 
 
 class Worker:
@@ -94,7 +101,10 @@ class Worker:
         self._drain_s = drain_s
         self._clock = clock
         self._opener = opener
-        self._stop = threading.Event()
+        # A simple queue, because its `put` alone is safe in a signal handler: an event that is set
+        # there while this very thread is about to wait for it stays locked for ever.
+        self._stops: SimpleQueue[None] = SimpleQueue()
+        self._pid = 0
         self._engine: Engine | None = None
         self._queue: Queue | None = None
         self._ledger: Ledger | None = None
@@ -106,7 +116,7 @@ class Worker:
                 cure="Give it one, ledger='sqlite:///ledger.db': of all workers one must enqueue "
                 "each tick.",
             )
-        _checked(visibility_s=visibility_s, drain_s=drain_s, wait_s=wait_s)
+        _checked(self._settings, drain_s)
 
     def start(self) -> Self:
         """Open the queue and begin to receive. If it raises, nothing is left behind.
@@ -114,10 +124,11 @@ class Worker:
         `ConfigError`, `MissingExtra`, `StoreRefused` (no such queue, refused credentials),
         `StoreUnavailable`.
         """
-        if self._engine is not None:
+        if self._pid:
             raise UsageError(
                 "this worker was started before", cure="Make a new one for each start."
             )
+        self._pid = os.getpid()
         try:
             self._open()
         except BaseException:
@@ -126,13 +137,23 @@ class Worker:
         return self
 
     def _open(self) -> None:
-        timeout_s = self._settings.visibility_s / 10
+        # A lease is renewed at a third of its time and given up at nine tenths: several calls must
+        # fail before it is. Not so short that a busy machine is taken for a dead queue, not so long
+        # that a worker with long leases cannot stop.
+        visibility_s = self._settings.visibility_s
+        timeout_s = min(max(visibility_s / 10, _LEAST_TIMEOUT_S), _MOST_TIMEOUT_S)
         queue = self._queue = self._opener(self.url, clock=self._clock, timeout_s=timeout_s)
+        if visibility_s > queue.limits.max_hidden_s:
+            raise ConfigError(
+                f"visibility_s is {visibility_s:g}, and {queue.name} hides a message for "
+                f"{queue.limits.max_hidden_s:g} s at the most",
+                cure="Use a short one: it is extended for as long as a handler takes.",
+            )
         memory: Memory = NoMemory()
         if self._ledger_url is not None:
             self._ledger = Ledger.open(
                 self._ledger_url,
-                lease_s=self._settings.visibility_s,
+                lease_s=visibility_s,
                 timeout_s=timeout_s,
                 clock=self._clock,
             )
@@ -156,21 +177,34 @@ class Worker:
             self._enqueuer.start()
 
     def stop(self) -> None:
-        """Ask for the end and return at once. Safe in signal handlers."""
-        self._stop.set()
+        """Ask for the end and return at once. Safe in signal handlers, and for handlers."""
+        self._stops.put(None)
+
+    def _is_stopped(self, wait_s: float | None) -> bool:
+        """Whether the end was asked for, within so long."""
+        try:
+            self._stops.get(timeout=wait_s)
+        except Empty:
+            return False
+        self._stops.put(None)
+        return True
 
     def close(self) -> None:
         """Stop in order and wait for it. Idempotent.
 
         First nothing more is received, and what has not begun is given back; then running handlers
         get `drain_s` to end, their leases extended meanwhile; then they are told to stop, and have
-        a tenth of that to do so; only then the leases end and the queue is closed.
+        a tenth of that to do so; only then the leases end and the queue is closed. In a forked
+        child it does nothing: all of it is the parent's. Not to be called by a handler, for which
+        it would wait: `stop` is.
         """
-        self._stop.set()
+        self.stop()
+        if self._pid != os.getpid():
+            return
         engine, self._engine = self._engine, None
         enqueuer, self._enqueuer = self._enqueuer, None
         left: list[str] = []
-        end_s = self._settings.visibility_s / 5
+        end_s = min(self._settings.visibility_s / 5, _MOST_ENDING_S)
         if engine is not None:
             engine.stop()
             if not engine.drain(self._drain_s):
@@ -182,7 +216,7 @@ class Worker:
             left.append("ticks")
         if left:
             why = f"did not end in time: {', '.join(left)}"
-            (self._listener or LogListener(self.url)).trouble(why)
+            Heard(self._listener or LogListener(self.url)).trouble(why)
         ledger, self._ledger = self._ledger, None
         queue, self._queue = self._queue, None
         for part in (ledger, queue):
@@ -192,8 +226,8 @@ class Worker:
     def run(self, *, until_empty: bool = False) -> None:
         """Start if need be, and run until `stop()`, SIGTERM or SIGINT, or until nothing is left.
 
-        Nothing left (`until_empty`): no message is ready, in flight (with anybody) or delayed. Signal handlers are
-        installed on the main thread only, and put back.
+        Nothing left (`until_empty`): no message is ready, in flight (with anybody) or delayed.
+        Signal handlers are installed on the main thread only, and put back.
         """
         with stopped_by_signals(self.stop):
             try:
@@ -202,7 +236,7 @@ class Worker:
                 engine = self._engine
                 assert engine is not None  # noqa: S101  it has just been started
                 empty = 0
-                while not self._stop.wait(_LOOK_S if until_empty else None):
+                while not self._is_stopped(_LOOK_S if until_empty else None):
                     empty = empty + 1 if self._is_empty(engine) else 0
                     if empty >= _EMPTY_LOOKS:
                         break
@@ -211,7 +245,13 @@ class Worker:
 
     def _is_empty(self, engine: Engine) -> bool:
         assert self._queue is not None  # noqa: S101  it is open while we run
-        return engine.is_idle and not self._queue.depth().undone
+        if not engine.is_idle:
+            return False
+        try:
+            return not self._queue.depth().undone
+        except StoreUnavailable as error:
+            Heard(self._listener or LogListener(self.url)).trouble(str(error))
+            return False
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -260,9 +300,15 @@ def handlers_of(tasks: Iterable[Any]) -> dict[str, Handler]:
     return found
 
 
-def _checked(**seconds: float) -> None:
+def _checked(settings: Settings, drain_s: float) -> None:
+    seconds = {"wait_s": settings.wait_s, "drain_s": drain_s}
     for name, value in seconds.items():
         if not 0 <= value < float("inf"):
             raise ConfigError(
                 f"Worker: {name} is {value}", cure="It must be a number of 0 or more."
             )
+    if not _LEAST_VISIBILITY_S <= settings.visibility_s < float("inf"):
+        raise ConfigError(
+            f"Worker: visibility_s is {settings.visibility_s}",
+            cure="It must be 1 or more: what keeps a message hidden takes time itself.",
+        )

@@ -16,6 +16,13 @@ _AWAY = StoreUnavailable("no answer", certainty=Certainty.UNKNOWN)
 _GONE = StoreRefused("the receipt is superseded")
 
 
+class Worked:
+    """A job that somebody works on."""
+
+    def cancel(self, why: str) -> None:
+        self.why = why
+
+
 class Desk:
     """A lease book, worked off as the clerk does it, on a clock of the test's."""
 
@@ -32,15 +39,16 @@ class Desk:
 
     def turn(self, answer: StoreError | None = None, *, takes_s: float = 0.0) -> list[int]:
         """Extend what is due; the sizes of the batches."""
-        batches = self.book.due(self.clock.now())
-        self.overrun += self.book.overruns(self.clock.now())
-        for hands in batches:
+        sizes = []
+        while hands := self.book.due(self.clock.now()):
             sent_at_s = self.clock.now()
             changes = self.book.changes(hands, sent_at_s)
             self.clock.advance(takes_s)
             answers = [answer] * len(hands)
             self.book.answered(hands, changes, answers, sent_at_s=sent_at_s, now=self.clock.now())
-        return [len(batch) for batch in batches]
+            sizes.append(len(hands))
+        self.overrun += self.book.overruns(self.clock.now())
+        return sizes
 
     def run_until(self, end_s: float, answer: StoreError | None = None) -> int:
         """Turn after turn, each when it is due; how many calls that made."""
@@ -81,17 +89,19 @@ def test_a_lease_is_extended_after_a_third_of_its_time() -> None:
 
 def test_ten_go_into_a_call_and_those_that_come_due_shortly_go_along() -> None:
     desk = Desk()
-    desk.take(10)
+    desk.take(4)
     desk.clock.advance(0.5)
     desk.take(13)
     desk.clock.advance(9.5)
-    assert desk.turn() == [10, 10, 3]
+    assert desk.turn() == [10]
+    desk.clock.advance(0.5)
+    assert desk.turn() == [7]
 
 
 def test_what_is_done_with_is_not_extended() -> None:
     desk = Desk()
     first, second = desk.take(2)
-    first.over = True
+    first.let_go()
     desk.clock.advance(10.0)
     assert desk.turn() == [1]
     assert second.deadline_s > first.deadline_s
@@ -122,11 +132,56 @@ def test_an_answer_that_never_comes_lapses_the_lease_before_others_can_see_the_m
 def test_a_superseded_receipt_lapses_the_lease_at_once() -> None:
     desk = Desk()
     (held,) = desk.take()
+    held.stands_under(Worked())  # type: ignore[arg-type]
     desk.clock.advance(10.0)
     desk.turn(_GONE)
     assert held.lapsed
     assert held.stopping
-    assert desk.book.next_s <= desk.clock.now(), "an overrun is to be looked for"
+    assert desk.overrun == [held], "others may have it already, and it is still worked on"
+
+
+def test_an_answer_that_comes_after_work_had_to_stop_takes_nothing_up_again() -> None:
+    desk = Desk()
+    (held,) = desk.take()
+    desk.clock.advance(10.0)
+    desk.turn(takes_s=17.5)
+    assert held.lapsed
+    assert held.stopping
+
+
+def test_a_batch_behind_slow_calls_is_judged_when_it_can_be_sent() -> None:
+    desk = Desk()
+    hands = desk.take(30)
+    desk.clock.advance(25.0)
+    assert desk.turn(takes_s=1.5) == [10, 10]
+    assert [hand.lapsed for hand in hands] == [False] * 10 + [True] * 20
+
+
+def test_what_is_done_with_is_forgotten_before_it_is_due() -> None:
+    """Or a fast worker would keep the bodies of all that it did in ten seconds."""
+    desk = Desk()
+    hands = desk.take(10)
+    entry = hands[0].entry
+    for held in hands:
+        held.let_go()
+    assert not entry
+    assert desk.run_until(desk.clock.now() + 60.0) == 0
+
+
+def test_what_was_let_go_before_it_was_entered_is_not_extended() -> None:
+    desk = Desk()
+    held = hand(desk.clock)
+    held.let_go()
+    desk.book.take([held], desk.clock.now())
+    assert desk.run_until(desk.clock.now() + 60.0) == 0
+
+
+def test_a_timeout_bounds_the_lease_and_not_the_rest_after_it() -> None:
+    clock = ManualClock()
+    held = hand(clock)
+    held.bound(clock.now() + 1.0)
+    assert held.ceiling_s == clock.now() + 1.0 + PATIENCE.grace_s
+    assert held.latest_s > clock.now() + 11 * 3600.0
 
 
 def test_an_extension_counts_from_its_own_request_and_never_moves_back() -> None:
@@ -166,10 +221,6 @@ def test_a_task_that_ignores_its_timeout_does_not_keep_its_message_for_ever() ->
 
 
 def test_one_that_is_still_worked_on_when_others_may_have_it_is_named_once() -> None:
-    class Worked:
-        def cancel(self, why: str) -> None:
-            self.why = why
-
     desk = Desk()
     (held,) = desk.take()
     held.stands_under(Worked())  # type: ignore[arg-type]
