@@ -3,3 +3,9 @@
 Owns how clients are set up and bounded. Knows no service and no backend. boto3 is imported when a
 client is made, and comes with the backend that makes one.
 """
+
+from coord.aws.clients import Clients
+from coord.aws.failures import Party, Verdict
+from coord.aws.wire import Wires
+
+__all__ = ["Clients", "Party", "Verdict", "Wires"]
