@@ -13,6 +13,8 @@ from coord.errors import StoreError
 
 __all__ = ["ended_in", "passing"]
 
+_MORE_S = 0.5
+
 
 def passing(
     call: Callable[[], list[StoreError | None]], count: int, failing: Callable[[str], None]
@@ -35,8 +37,11 @@ def passing(
 
 
 def ended_in(thread: threading.Thread, timeout_s: float) -> bool:
-    """Wait for the end of a thread; whether it came in time. One that never began has ended."""
+    """Wait for a thread that ends by itself within so long; whether it did.
+
+    It gets a little more, for what it was just doing. One that never began has ended.
+    """
     if thread.ident is None:
         return True
-    thread.join(timeout_s)
+    thread.join(timeout_s + _MORE_S)
     return not thread.is_alive()

@@ -57,14 +57,16 @@ class Backlog:
         return self._admission.waiting
 
     @property
-    def is_full(self) -> bool:
-        """Whether nothing can begin before something has ended."""
-        return self._running >= self._admission.limit
+    def has_plenty(self) -> bool:
+        """Whether more is in hand than may run at once."""
+        admission = self._admission
+        return self._running + admission.waiting > admission.limit
 
     @property
     def is_short(self) -> bool:
         """Whether something could begin, as far as numbers go, and no thread is there for it."""
-        return not self._idle and self._admission.waiting > 0 and not self.is_full
+        admission = self._admission
+        return not self._idle and admission.waiting > 0 and self._running < admission.limit
 
     def load(self) -> Load:
         """How the admission stands."""

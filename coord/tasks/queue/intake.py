@@ -3,9 +3,8 @@
 Owns the one thread that asks for messages. Law: the time that a lease counts from is read before
 the request is sent. What arrives after the worker has stopped is given back untouched.
 
-While nothing can begin before something has ended, and messages wait in hand, a request does not
-wait for more: a worker that stops gives them back at once, and would receive them again by its own
-waiting request.
+While more is in hand than may run at once, a request does not wait for more: a worker that stops
+gives back at once what has not begun, and would receive it again by its own waiting request.
 """
 
 from __future__ import annotations
@@ -82,8 +81,8 @@ class Intake:
         if count <= 0:
             self._backlog.wait_for_room(_ROOM_NAP_S)
             return
-        is_full = self._backlog.is_full and self._backlog.waiting > 0
-        if is_full and self.empty_answers and not self._was_skipped:
+        has_plenty = self._backlog.has_plenty
+        if has_plenty and self.empty_answers and not self._was_skipped:
             self._was_skipped = True
             self._over.wait(_SPACE_S)
             self._backlog.wait_for_room(_ROOM_NAP_S)
@@ -92,7 +91,7 @@ class Intake:
         sent_at_s = self._clock.now()
         found = self._queue.receive(
             count,
-            wait_s=0.0 if is_full else self._wait_s,
+            wait_s=0.0 if has_plenty else self._wait_s,
             visibility_s=self._patience.visibility_s,
         )
         self._pause_s = 0.0

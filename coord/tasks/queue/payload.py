@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from coord.errors import ConfigError
 from coord.tasks.job import Unit
-from coord.tasks.queue.spi import Message, Outgoing
+from coord.tasks.queue.spi import Asked, Ignored, Message, Outgoing, Reader
 
 __all__ = [
     "PART",
@@ -116,6 +116,13 @@ class Call(NamedTuple):
     handler: Handler
     unit: Unit
     arguments: Mapping[str, Any]
+    others: tuple[Mapping[str, Any], ...] = ()
+    """The arguments of further calls of the same function, which a message asks for at once."""
+
+    @property
+    def each(self) -> tuple[Mapping[str, Any], ...]:
+        """The arguments of all calls, in order."""
+        return (self.arguments, *self.others)
 
 
 class Unreadable(NamedTuple):
@@ -124,15 +131,27 @@ class Unreadable(NamedTuple):
     why: str
 
 
-def read(message: Message, handlers: Mapping[str, Handler], codec: Codec) -> Call | Unreadable:
-    """What a message asks for, or why nobody here can tell. Raises nothing."""
+def read(
+    message: Message,
+    handlers: Mapping[str, Handler],
+    codec: Codec,
+    readers: Sequence[Reader] = (),
+) -> Call | Ignored | Unreadable:
+    """What a message asks for, or why nobody here can tell. Raises nothing.
+
+    `readers` are asked first, for messages that name no task.
+    """
     name = message.attributes.get(TASK, "")
-    if not name and len(handlers) == 1:
-        (name,) = handlers
-    handler = handlers.get(name)
-    if handler is None:
-        known = ", ".join(sorted(handlers)) or "none"
-        return Unreadable(f"it asks for task {name!r}; this worker has: {known}")
+    if readers and not name:
+        try:
+            found = next(filter(None, (reader(message) for reader in readers)), None)
+        except Exception as error:  # noqa: BLE001  a reader is the user's
+            return Unreadable(f"it cannot be read: {type(error).__name__}: {error}")
+        if found is not None:
+            return found if isinstance(found, Ignored) else _offered(message, found, handlers)
+    handler = _meant(name, handlers)
+    if isinstance(handler, Unreadable):
+        return handler
     try:
         arguments = codec.loads(message.body)
         given = arguments.keys()
@@ -148,6 +167,32 @@ def read(message: Message, handlers: Mapping[str, Handler], codec: Codec) -> Cal
     if not (part.isascii() and part.isdigit() and len(part) <= _MOST_DIGITS):
         return Unreadable(f"its part is {part!r}, not a number")
     return Call(handler, Unit(name, tick, int(part), "" if tick else message.id), arguments)
+
+
+def _meant(name: str, handlers: Mapping[str, Handler]) -> Handler | Unreadable:
+    if not name and len(handlers) == 1:
+        (name,) = handlers
+    known = ", ".join(sorted(handlers)) or "none"
+    why = f"it asks for task {name!r}; this worker has: {known}"
+    return handlers.get(name) or Unreadable(why)
+
+
+def _offered(
+    message: Message, asked: Asked, handlers: Mapping[str, Handler]
+) -> Call | Ignored | Unreadable:
+    """What a reader has found: each call takes what its function names."""
+    handler = _meant(asked.task, handlers)
+    if isinstance(handler, Unreadable):
+        return handler
+    calls: list[Mapping[str, Any]] = []
+    for offer in asked.offers:
+        if missing := handler.required - offer.keys():
+            return Unreadable(f"task {handler.name!r} needs {_listed(missing)}, which it lacks")
+        allowed = offer.keys() if handler.allowed is None else handler.allowed
+        calls.append({name: value for name, value in offer.items() if name in allowed})
+    if not calls:
+        return Ignored("it tells of nothing")
+    return Call(handler, Unit(handler.name, "", 0, message.id), calls[0], tuple(calls[1:]))
 
 
 def _listed(names: Iterable[str]) -> str:
