@@ -134,7 +134,7 @@ def _checked(url: str, kind: str, asked_s: float, *, own: bool, say: Say) -> Gro
 
 def _refuse_others(found: OpenedStore, view: View) -> None:
     """A group with roles that the demo does not know is somebody's, though nobody may be there."""
-    ours = {mode.role.name: mode.role.shape for mode in MODES}
+    ours = {mode.role.name: mode.role.shape for mode in MODES if not mode.queue}
     foreign = sorted(view.roles.keys() - ours)
     if foreign:
         raise ConfigError(

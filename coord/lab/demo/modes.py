@@ -1,4 +1,4 @@
-"""The three ways of leading that the demo compares, and the timings it runs them with.
+"""The four ways that the demo compares, three of leading and a queue, and their timings.
 
 Owns these choices and nothing else. All durations in seconds.
 """
@@ -16,6 +16,8 @@ __all__ = [
     "BATCH",
     "FAULTS",
     "FEED_S",
+    "HANDLERS",
+    "ITEM_ROWS",
     "MEMBERS",
     "MODES",
     "PROGRESS_TIMEOUT_S",
@@ -23,12 +25,14 @@ __all__ = [
     "TAU_S",
     "Mode",
     "mode_named",
+    "visibility_s",
 ]
 
 MEMBERS = ("worker-1", "worker-2", "worker-3", "worker-4")
 FAULTS = ("kill", "pause", "wedge")
 
 PROGRESS_TIMEOUT_S = 1.0
+"""How long a term may go without progress; on a queue, how long an item may take."""
 BAR_S = 3.0
 """How long a worker that wedged is barred from what it led then. Short for production: it lets a
 short run show that a mended worker gets its share again."""
@@ -39,24 +43,41 @@ REST_S = 0.005
 """How long a leader rests between two acts. So it is inside the window for 9/10 of its time."""
 FEED_S = 0.08
 """How often one row of every partition expires: a leader finds work whenever it looks."""
+ITEM_ROWS = 2
+"""How many rows of a partition are one item of the queue. They expire at once, every so many times
+`FEED_S`: the same rows a second as where somebody leads, and about as many acts as with a leader
+for each partition."""
+HANDLERS = 5
+"""How many items one worker handles at once. Three can do all that falls due, with a third to spare
+for a slow machine."""
 BATCH = 60
 """How many rows one act takes at most."""
 TAU_S = 0.4
 """After how long without anything done, though work is due, a leader counts as faux."""
 
 
+_LEAST_VISIBILITY_S = 1.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mode:
-    """One way of leading. `headline` says what it is; what it costs, the run must show."""
+    """One way of sharing the work. `headline` says what it is; what it costs, the run must show.
+
+    `queue`: nobody leads; the shards are partitions of a queue that all workers take from.
+    """
 
     name: str
     shards: int
     seats: int
     headline: str
+    queue: bool = False
 
     @property
     def role(self) -> Role:
-        """The role that every worker of this mode serves; each mode has one of its own name."""
+        """The role that every worker of this mode serves; each mode has one of its own name.
+
+        Of a queue: only the name under which its events stand. No store ever sees it.
+        """
         return Role(
             f"reaper-{self.name}",
             shards=self.shards,
@@ -91,7 +112,19 @@ MODES = (
         seats=3,
         headline=f"three leaders, each deletes from all {PARTITIONS} partitions",
     ),
+    Mode(
+        name="queue",
+        shards=PARTITIONS,
+        seats=1,
+        headline=f"no leader, no store: messages of {ITEM_ROWS} rows each, from a queue in a file",
+        queue=True,
+    ),
 )
+
+
+def visibility_s(ttl_s: float) -> float:
+    """How long the queue hides a message in hand: the ttl, or the least that a worker takes."""
+    return max(ttl_s, _LEAST_VISIBILITY_S)
 
 
 def mode_named(name: str) -> Mode:

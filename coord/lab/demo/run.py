@@ -13,7 +13,7 @@ from pathlib import Path
 
 from coord.clock import SYSTEM_CLOCK
 from coord.config import Timing
-from coord.lab.demo.modes import BAR_S, FAULTS, MEMBERS, MODES, TAU_S, Mode
+from coord.lab.demo.modes import BAR_S, FAULTS, MEMBERS, MODES, TAU_S, Mode, visibility_s
 from coord.lab.demo.stage import BUSY, DemoFailed, Screen, Stage, boundless
 from coord.lab.demo.strike import strike
 from coord.lab.demo.summary import outcome
@@ -88,6 +88,10 @@ def _mode(
     work.mkdir()
     events.mkdir()
     screen.say(f"{mode.name}: {mode.headline}", style="bold")
+    if mode.queue and visibility_s(plan.ttl_s) > plan.ttl_s:
+        screen.say(
+            f"its messages are hidden for {visibility_s(plan.ttl_s):g} s, the least there is"
+        )
     with Stage(
         mode,
         store=plan.store,

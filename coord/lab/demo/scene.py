@@ -170,14 +170,22 @@ class Scene:
         """A column shows its last moment, and the most shards without a leader within it."""
         states = {name: worker.state for name, worker in self.workers.items()}
         held = {name: len(worker.leads) for name, worker in self.workers.items()}
+        column = Column(states, held, unled)
         index = int(now_s / COLUMN_S)
         if index == self._column and self.columns:
-            last = self.columns[-1]
-            last.unled = max(last.unled, unled)
-            last.held, last.states = held, states
+            self._redraw(self.columns[-1], column)
             return
         self._column = index
-        self.columns.append(Column(states, held, unled))
+        self.columns.append(column)
+
+    def _redraw(self, last: Column, column: Column) -> None:
+        last.unled = max(last.unled, column.unled)
+        last.held, last.states = column.held, column.states
+
+    @property
+    def most(self) -> int:
+        """How much one worker may well lead at once: a full bar."""
+        return min(self.mode.shards, 2 * -(-self.mode.claims // len(self.workers)))
 
     # --- what the script asks ----------------------------------------------------------------
 

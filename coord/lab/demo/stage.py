@@ -22,6 +22,7 @@ from coord.lab.demo.feed import Feed
 from coord.lab.demo.fleet import Fleet
 from coord.lab.demo.follow import Follower
 from coord.lab.demo.modes import MEMBERS, Mode
+from coord.lab.demo.queue_scene import QueueScene
 from coord.lab.demo.scene import Scene
 from coord.lab.measure import Log
 from coord.telemetry import EVENTS_VARIABLE, EventLog
@@ -74,21 +75,25 @@ class Stage:
         screen: Screen,
         interrupted: Callable[[], None],
     ) -> None:
-        """`work` and `events` are existing, empty directories; `interrupted` raises if so."""
+        """`work` and `events` are existing, empty directories; `interrupted` raises if so.
+
+        A mode without leaders uses no store: its queue is a file in `work`.
+        """
         self.mode = mode
         self.ttl_s = ttl_s
         self.screen = screen
-        self.scene = Scene(mode, MEMBERS)
+        self.scene = QueueScene(mode, MEMBERS) if mode.queue else Scene(mode, MEMBERS)
         self.events = EventLog(events / f"{_INJECTOR}.jsonl", member=_INJECTOR)
         self.injector = Injector(self.events)
         self._interrupted = interrupted
         self._database = work / "app.db"
+        self._queue = f"sqlite:///{work / 'queue.db'}" if mode.queue else None
         self._failpoints = work / "failpoints"
         self._follower = Follower(events)
         self.fleet = Fleet(
             MEMBERS,
             [
-                *("--store", store, "--database", str(self._database)),
+                *("--store", self._queue or store, "--database", str(self._database)),
                 *("--mode", mode.name, "--ttl-s", str(ttl_s)),
             ],
             environ={EVENTS_VARIABLE: f"{events}/", FAILPOINTS_VARIABLE: str(self._failpoints)},
@@ -102,8 +107,10 @@ class Stage:
             opened.callback(self.events.close)
             app.create(self._database)
             self._failpoints.mkdir()
-            self.events.role(self.mode.role.name, 1, self.mode.role.shape)
-            self._feed = opened.enter_context(Feed(self._database, self.mode, self.events))
+            role = self.mode.role
+            self.events.role(role.name, 1, role.shape, queue=self.mode.queue)
+            feed = Feed(self._database, self.mode, self.events, queue=self._queue)
+            self._feed = opened.enter_context(feed)
             opened.enter_context(self.fleet)
             self._resources = opened.pop_all()
         return self

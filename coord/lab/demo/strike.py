@@ -35,6 +35,7 @@ _LOCKS = Path("/proc/locks")
 def strike(stage: Stage, fault: str, dice: random.Random) -> None:
     """Strike one of the present leaders, wait until others act for it, and heal what can be healed.
 
+    Where nobody leads: one of those who have messages in hand, and until others have acted on them.
     Recovery is waited for within a bound; if it does not come, the figures will tell. Who was
     killed stays dead: `Fleet.missing` tells. Raises DemoFailed if nobody leads.
     """
@@ -52,7 +53,7 @@ def _await_recovery(stage: Stage, lost: Mapping[ClaimKey, int]) -> None:
 
 
 def _kill(stage: Stage, member: str, lost: Mapping[ClaimKey, int]) -> None:
-    stage.screen.say(f"kill -9 {member}, which leads {_told(stage, lost)}", style="red")
+    stage.screen.say(f"kill -9 {member}, which {_told(stage, lost)}", style="red")
     with stage.target(member) as target:
         stage.injector.kill(target)
     stage.fleet.reap(member)
@@ -62,7 +63,7 @@ def _kill(stage: Stage, member: str, lost: Mapping[ClaimKey, int]) -> None:
 
 def _pause(stage: Stage, member: str, lost: Mapping[ClaimKey, int]) -> None:
     span_s = 2 * stage.ttl_s
-    told = f"stop {member} for {span_s:g} s (SIGSTOP), which leads {_told(stage, lost)}"
+    told = f"stop {member} for {span_s:g} s (SIGSTOP), which {_told(stage, lost)}"
     stage.screen.say(told, style="yellow")
     with stage.target(member) as target, _stopped_outside_transactions(target):
         end = SYSTEM_CLOCK.now() + span_s
@@ -73,7 +74,8 @@ def _pause(stage: Stage, member: str, lost: Mapping[ClaimKey, int]) -> None:
 
 
 def _wedge(stage: Stage, member: str, lost: Mapping[ClaimKey, int]) -> None:
-    told = f"the work of {member} hangs, its heartbeat goes on; it leads {_told(stage, lost)}"
+    renewed = "leases are extended" if stage.mode.queue else "heartbeat goes on"
+    told = f"the work of {member} hangs, its {renewed}; it {_told(stage, lost)}"
     stage.screen.say(told, style="magenta")
     with stage.target(member) as target, stage.injector.wedged(target, stage.failpoint(member)):
         _await_recovery(stage, lost)
@@ -89,11 +91,13 @@ _SCRIPTS: Mapping[str, Callable[[Stage, str, Mapping[ClaimKey, int]], None]] = {
 
 
 def _told(stage: Stage, lost: Mapping[ClaimKey, int]) -> str:
+    if stage.mode.queue:
+        return f"has {len(lost)} message{'' if len(lost) == 1 else 's'} in hand"
     if stage.mode.shards > 1:
-        return "shards " + " ".join(str(key.shard) for key in sorted(lost))
+        return "leads shards " + " ".join(str(key.shard) for key in sorted(lost))
     if stage.mode.seats > 1:
-        return "in one of the seats"
-    return "everything"
+        return "leads in one of the seats"
+    return "leads everything"
 
 
 @contextmanager

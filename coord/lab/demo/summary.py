@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from rich import box
 from rich.table import Table
 
+from coord.lab.demo.items import QUEUE
 from coord.lab.demo.kinds import kind_named
-from coord.lab.demo.modes import ARCHIVE_S, REST_S, TAU_S
+from coord.lab.demo.modes import ARCHIVE_S, FAULTS, PROGRESS_TIMEOUT_S, REST_S, TAU_S, visibility_s
 from coord.lab.measure import Report, RoundResult
 from coord.lab.measure.report import Run
 
@@ -66,7 +67,8 @@ def outcome(result: RoundResult) -> str:
         what = "a successor acted after" if acted else "no successor acted for"
         parts.append(f"{what} {max(totals):.2f} s;")
     parts.append(f"gap {max(result.gap_s):.2f} s, faux {max(result.faux_s):.2f} s,")
-    parts.append(f"{result.blast_radius:.0%} of the shards hit;")
+    shards = "partitions" if result.round.mode == QUEUE.name else "shards"
+    parts.append(f"{result.blast_radius:.0%} of the {shards} hit;")
     stale = result.stale_acts
     parts.append(f"stale acts: fenced {stale.accepted}, unfenced {stale.accepted_unfenced}")
     return " ".join(parts)
@@ -95,7 +97,8 @@ def _standstill(runs: Sequence[Run]) -> str:
     idle = _idle_s(worst)
     if idle < _NOTHING_S:
         return "No fault left any work without somebody to do it."
-    return f"{_reach(runs)}; the worst of it stood still for {idle:.2f} s ({worst['fault']})."
+    reach = _left_lying(runs) if runs[0]["mode"] == QUEUE.name else _reach(runs)
+    return f"{reach}; the worst of it stood still for {idle:.2f} s ({worst['fault']})."
 
 
 def _reach(runs: Sequence[Run]) -> str:
@@ -106,6 +109,11 @@ def _reach(runs: Sequence[Run]) -> str:
         hit = [run["fault"] for run in runs if run["blast_radius"] >= 1]
         return f"All of the work stopped with {' and '.join(hit)}"
     return f"A fault stopped {_range(blasts)} of the work, and the rest went on"
+
+
+def _left_lying(runs: Sequence[Run]) -> str:
+    blasts = [run["blast_radius"] for run in runs]
+    return f"A fault left messages of {_range(blasts)} of the partitions lying"
 
 
 def _range(shares: Sequence[float]) -> str:
@@ -124,7 +132,8 @@ def _twice(runs: Sequence[Run]) -> str:
 
 def _cost(runs: Sequence[Run], baseline: Sequence[Run]) -> str:
     rate, usual = _rate(runs), _rate(baseline)
-    text = f"{rate:.1f} store requests a second and worker"
+    requests = "requests to the queue" if runs[0]["mode"] == QUEUE.name else "store requests"
+    text = f"{rate:.1f} {requests} a second and worker"
     if runs is baseline or usual <= 0:
         return f"{text}."
     return f"{text}, {rate / usual:.1f} × those of {baseline[0]['mode']}."
@@ -140,13 +149,15 @@ def _times(count: int, noun: str) -> str:
 
 def notes(report: Report) -> list[str]:
     """What the table does not say by itself: detection, and what the fence was worth."""
-    found = [_detection(report, fault) for fault in ("kill", "pause", "wedge")]
-    return [note for note in (*found, _fence(report)) if note]
+    found = [_detection(report, fault) for fault in FAULTS]
+    return [note for note in (*found, _redelivery(report), _fence(report)) if note]
 
 
 def _detection(report: Report, fault: str) -> str:
     detects = [
-        run["failover_s"]["detect"]["mean"] for run in report["runs"] if run["fault"] == fault
+        run["failover_s"]["detect"]["mean"]
+        for run in report["runs"]
+        if run["fault"] == fault and run["mode"] != QUEUE.name
     ]
     known = [seconds for seconds in detects if seconds is not None]
     if not known:
@@ -164,15 +175,34 @@ def _detection(report: Report, fault: str) -> str:
     return f"{text}: {kind.waits.format(ttl=ttl)}"
 
 
+def _redelivery(report: Report) -> str:
+    """Nobody finds anything out about a worker of a queue: its messages show again."""
+    found = {
+        run["fault"]: run["failover_s"]["detect"]["mean"]
+        for run in report["runs"]
+        if run["mode"] == QUEUE.name
+    }
+    told = [f"{mean:.2f} s ({fault})" for fault, mean in found.items() if mean is not None]
+    if not told:
+        return ""
+    return (
+        f"queue: messages in hand came to another handler after {', '.join(told)} on average; the "
+        f"queue hides them for {visibility_s(report['ttl_s']):g} s at a time, and a handler may "
+        f"take {PROGRESS_TIMEOUT_S:g} s."
+    )
+
+
 def _fence(report: Report) -> str:
     stale = [run["stale_acts"] for run in report["runs"]]
     attempted = sum(one["attempted"] for one in stale)
     fenced = sum(one["accepted"] for one in stale)
     unfenced = sum(one["accepted_unfenced"] for one in stale)
+    has_queue = any(run["mode"] == QUEUE.name for run in report["runs"])
+    who = "leaders and handlers" if has_queue else "leaders"
     if not attempted:
         return "stale acts: none was attempted in this run; more --rounds will show some."
     return (
-        f"stale acts: leaders that had been replaced attempted {attempted}, at one table or the "
+        f"stale acts: {who} that had been replaced attempted {attempted}, at one table or the "
         f"other; the fenced table took {fenced}, the unfenced table {unfenced}."
     )
 
@@ -182,10 +212,14 @@ def legend() -> str:
     return (
         "Seconds of the worst shard: gap, nobody could act; split, two could; faux, one could, "
         f"work was due, and for more than {TAU_S:g} s it did nothing (counted from then on). "
-        "failover: from the fault to the successor's first act, mean. stale acts of replaced "
-        "leaders: attempted / taken by the fenced table / by the unfenced one; an act takes "
+        "queue: each message by itself; a partition has a gap while nobody who could act has one "
+        f"of its messages that was handed out, or has waited for more than {TAU_S:g} s, whatever "
+        "is done to the others. "
+        "failover: from the fault to the successor's first act, mean. stale acts of the "
+        "replaced: attempted / taken by the fenced table / by the unfenced one; an act takes "
         f"{ARCHIVE_S:g} s between check and deletion, the next begins {REST_S:g} s later, and no "
         "pause strikes inside a database transaction. blast: shards with gap, split or faux. "
         "twice: times that a row was handled again. missed: rows that nobody deleted. requests: "
-        "to the store a second and worker, without what its watch asks besides."
+        "to the store (queue: to the queue) a second and worker, without what its watch asks "
+        "besides."
     )

@@ -1,4 +1,4 @@
-"""The demo on the screen: who leads what, the faults as they strike, and what they do.
+"""The demo on the screen: who leads or holds what, the faults as they strike, and what they do.
 
 Owns the drawing. Shows what the event log says and computes nothing that is reported. On a terminal
 the present stands below and what happened scrolls by above it; elsewhere there are only the lines.
@@ -17,6 +17,7 @@ from rich.text import Text
 
 from coord.clock import SYSTEM_CLOCK
 from coord.lab.demo.modes import MEMBERS
+from coord.lab.demo.queue_scene import QueueScene
 from coord.lab.demo.scene import COLUMN_S, Column, Scene, State, Worker
 
 __all__ = ["Display"]
@@ -110,20 +111,20 @@ class Display:
         for name in MEMBERS:
             worker = scene.workers[name]
             grid.add_row(name, self._strip(scene, name, columns, width), _leads(scene, worker))
-        grid.add_row("no leader", self._unled(scene, columns, width), _unled_now(scene, now_s))
+        nobody = "stuck" if scene.mode.queue else "no leader"
+        grid.add_row(nobody, self._unled(scene, columns, width), _unled_now(scene, now_s))
         grid.add_row("", Text(f"the last {width * COLUMN_S:.0f} s ", "dim", justify="right"), "")
         title = Text.assemble("\n", (scene.mode.name, "bold"), f": {scene.mode.headline}\n")
-        return Group(title, grid, self._legend(), _tally(scene))
+        return Group(title, grid, self._legend(scene), _tally(scene))
 
     def _strip(self, scene: Scene, name: str, columns: list[Column], width: int) -> Text:
         """One character a column: how much is led, or what is wrong."""
-        most = min(scene.mode.shards, 2 * -(-scene.mode.claims // len(MEMBERS)))
         text = Text(" " * (width - len(columns)))
         for column in columns:
             state, held = column.states[name], column.held[name]
             style = _STYLES[state]
             if state is State.UP and held:
-                text.append(self._bar(held, most), style)
+                text.append(self._bar(held, scene.most), style)
             else:
                 text.append(self._glyph(state), "dim" if state is State.UP else style)
         return text
@@ -145,9 +146,10 @@ class Display:
     def _ascii(self) -> bool:
         return self._console.options.ascii_only
 
-    def _legend(self) -> Text:
+    def _legend(self, scene: Scene) -> Text:
         text = Text(" " * (_NAME_WIDTH + 1))
-        text.append(f"{'#' if self._ascii else '█'} leads  ", _STYLES[State.UP])
+        word = "has messages" if scene.mode.queue else "leads"
+        text.append(f"{'#' if self._ascii else '█'} {word}  ", _STYLES[State.UP])
         for state in (State.UP, State.PAUSED, State.WEDGED, State.DEAD):
             text.append(f"{self._glyph(state)} {_WORDS[state]}  ", _STYLES[state])
         return text
@@ -156,10 +158,14 @@ class Display:
 def _leads(scene: Scene, worker: Worker) -> Text:
     """What a worker leads or, while something is wrong with it, what that is."""
     word, style = _WORDS[worker.state], _STYLES[worker.state]
+    if isinstance(scene, QueueScene) and worker.state is State.UP:
+        return Text(f"{len(worker.leads)} now, {scene.handled[worker.name]:,} done", style)
     if not worker.leads:
         return Text(word, "dim" if worker.state is State.UP else style)
     prefix = "" if worker.state is State.UP else f"{word}: "
     keys = sorted(worker.leads)
+    if scene.mode.queue:
+        return Text(f"{prefix}{len(keys)} in hand", style)
     if scene.mode.shards > 1:
         return Text(prefix + " ".join(str(key.shard) for key in keys), style)
     if scene.mode.seats > 1:
@@ -179,9 +185,10 @@ def _unled_now(scene: Scene, now_s: float) -> Text:
 
 def _tally(scene: Scene) -> Text:
     tally = scene.tally
+    without = "some message stuck" if scene.mode.queue else "some work without a leader"
     return Text.assemble(
         f"\n{tally.acts:,} acts deleted {tally.units:,} rows; refused {tally.refused}; ",
-        f"some work without a leader {scene.unled_s:.1f} s\n",
+        f"{without} {scene.unled_s:.1f} s\n",
         "Stale acts taken: fenced table ",
         (f"{tally.stale_fenced}", "bold green" if not tally.stale_fenced else "bold red"),
         ", unfenced table ",

@@ -1,0 +1,86 @@
+"""What the fleet looks like where nobody leads: who has messages in hand, and which are stuck.
+
+Owns the present of the mode `queue`. A worker "leads" the items that it has in hand, and a shard is
+without anybody while one of its items is stuck: handed out, not done, and with nobody who can act.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from coord.lab.demo.modes import HANDLERS, Mode
+from coord.lab.demo.scene import Column, Scene, State, Worker
+from coord.lab.measure.events import Act, Backlog, End, Lead, Record
+from coord.model import ClaimKey
+
+__all__ = ["QueueScene"]
+
+_FRESH_S = 1.0
+
+
+class QueueScene(Scene):
+    """The present of a mode without leaders. Fed by one thread, read by the same."""
+
+    def __init__(self, mode: Mode, members: Iterable[str]) -> None:
+        super().__init__(mode, members)
+        self.handled: Counter[str] = Counter()
+        """How many items each worker has done."""
+        self._open: dict[ClaimKey, float] = {}
+        """The items that are due and not done, and since when."""
+        self._taken: set[ClaimKey] = set()
+        self._acted_s: dict[str, float] = {}
+
+    @property
+    def most(self) -> int:
+        """As many items as one worker can have in hand."""
+        return HANDLERS
+
+    def _take(self, record: Record) -> None:
+        if isinstance(record, Backlog) and record.seat is not None:
+            key = ClaimKey(record.role, 1, record.shard, record.seat)
+            self._open[key] = record.t
+        changed_s = self.changed_s
+        super()._take(record)
+        if isinstance(record, Lead | End):  # items come and go all the time: no sign of unrest
+            self.changed_s = changed_s
+
+    def _begin(self, worker: Worker, lead: Lead) -> None:
+        super()._begin(worker, lead)
+        self._taken.add(lead.key)
+
+    def _count(self, act: Act) -> None:
+        super()._count(act)
+        if act.fenced and act.accepted:
+            self.handled[act.who.member] += 1
+            self._acted_s[act.who.member] = act.t
+            self._open.pop(act.key, None)
+            self._taken.discard(act.key)
+
+    def _redraw(self, last: Column, column: Column) -> None:
+        """Hands fill and empty many times a column: show the most."""
+        most = {name: max(last.held[name], held) for name, held in column.held.items()}
+        super()._redraw(last, Column(column.states, most, column.unled))
+
+    # --- what the script asks ----------------------------------------------------------------
+
+    def unled(self) -> list[int]:
+        """The partitions with an item that is stuck."""
+        moving = {key for w in self.workers.values() if w.acting for key in w.leads}
+        return sorted({key.shard for key in self._taken - moving})
+
+    def steady(self, now_s: float, *, quiet_s: float) -> bool:
+        """Whether all are there and at work, none has changed lately, and nothing is left lying."""
+        if any(w.state is not State.UP for w in self.workers.values()):
+            return False
+        if now_s - self.changed_s < quiet_s:
+            return False
+        oldest_s = min(self._open.values(), default=now_s)
+        idle = min(self._acted_s.get(name, float("-inf")) for name in self.workers)
+        return now_s - oldest_s < _FRESH_S and now_s - idle < _FRESH_S
+
+    def taken_over(self, lost: Mapping[ClaimKey, int]) -> bool:
+        """Whether each of these items is done, and whatever else its holders got after it."""
+        holders = [w for w in self.workers.values() if w.state is not State.UP]
+        stuck = any(key in self._open for w in holders for key in w.leads)
+        return not stuck and not any(key in self._open for key in lost)
