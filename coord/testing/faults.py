@@ -43,6 +43,7 @@ from coord.spi import (
 )
 
 __all__ = [
+    "Closing",
     "Delivery",
     "Fate",
     "FaultPlan",
@@ -54,6 +55,17 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+
+class Closing(Protocol):
+    """What every kind of store can do."""
+
+    def close(self) -> None:
+        """Let go of everything that the handle holds."""
+        ...
+
+
+InnerT = TypeVar("InnerT", bound=Closing)
 
 
 class Fate(Enum):
@@ -188,8 +200,8 @@ class FaultPlan:
         self.held.append(request)
 
 
-class Way:
-    """The way of requests to a store of any kind, and of the replies.
+class Way(Generic[InnerT]):
+    """The way of requests to `inner`, a store of any kind, and of the replies.
 
     `clock` is the sender's and stamps its proofs; `sender` names it to the plan. `pass_time` is
     called with the seconds that a call takes by the plan (`ManualClock.advance`, a sleep); left
@@ -198,6 +210,7 @@ class Way:
 
     def __init__(
         self,
+        inner: InnerT,
         plan: Plan,
         *,
         clock: Clock,
@@ -205,12 +218,17 @@ class Way:
         timeout_s: float = 1.0,
         pass_time: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
+        self.inner = inner
         self._plan = plan
         self._clock = clock
         self._sender = sender
         self._timeout_s = timeout_s
         self._pass_time = pass_time
         self._pinned_s: float | None = None
+
+    def close(self) -> None:
+        """Close the store behind; closing never goes astray."""
+        self.inner.close()
 
     @contextmanager
     def sent(self, *, at_s: float) -> Iterator[None]:
@@ -257,21 +275,8 @@ class Way:
         )
 
 
-class FaultyStore(Way):
+class FaultyStore(Way[Store]):
     """A store behind a bad network. Implements `coord.spi.Store` around any other; see `Way`."""
-
-    def __init__(
-        self,
-        inner: Store,
-        plan: Plan,
-        *,
-        clock: Clock,
-        sender: str = "",
-        timeout_s: float = 1.0,
-        pass_time: Callable[[float], None] = lambda _seconds: None,
-    ) -> None:
-        super().__init__(plan, clock=clock, sender=sender, timeout_s=timeout_s, pass_time=pass_time)
-        self.inner = inner
 
     @property
     def guarantees(self) -> Guarantees:
@@ -319,10 +324,6 @@ class FaultyStore(Way):
     def probe(self, group: str) -> list[Probe]:
         """As the store behind, if it gets there and back."""
         return self.send("probe", lambda: self.inner.probe(group))
-
-    def close(self) -> None:
-        """Close the store behind; closing never goes astray."""
-        self.inner.close()
 
 
 class FaultySession:

@@ -5,31 +5,17 @@ Owns nothing but the way: each `read` and `write` is a request of the plan's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from coord.clock import Clock
 from coord.spi import Probe
 from coord.tasks.spi import Entry, LedgerGuarantees, LedgerStore
-from coord.testing.faults import Plan, Way
+from coord.testing.faults import Way
 
 __all__ = ["FaultyLedger"]
 
 
-class FaultyLedger(Way):
+class FaultyLedger(Way[LedgerStore]):
     """Implements `coord.tasks.spi.LedgerStore` around any other; see `Way`."""
-
-    def __init__(
-        self,
-        inner: LedgerStore,
-        plan: Plan,
-        *,
-        clock: Clock,
-        sender: str = "",
-        timeout_s: float = 1.0,
-        pass_time: Callable[[float], None] = lambda _seconds: None,
-    ) -> None:
-        super().__init__(plan, clock=clock, sender=sender, timeout_s=timeout_s, pass_time=pass_time)
-        self.inner = inner
 
     @property
     def guarantees(self) -> LedgerGuarantees:
@@ -48,7 +34,3 @@ class FaultyLedger(Way):
     def probe(self) -> list[Probe]:
         """As the store behind, if it gets there and back."""
         return self.send("probe", self.inner.probe)
-
-    def close(self) -> None:
-        """Close the store behind; closing never goes astray."""
-        self.inner.close()

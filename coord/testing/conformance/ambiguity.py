@@ -14,7 +14,8 @@ from coord.errors import Certainty, SessionLost, StoreUnavailable
 from coord.model import Note
 from coord.spi import Claimed, Held, Tenure
 from coord.testing.conformance.harness import Checks
-from coord.testing.conformance.kit import Kit, expect, fresh_record
+from coord.testing.conformance.kit import Kit, fresh_record
+from coord.testing.setting import expect
 
 checks = Checks()
 

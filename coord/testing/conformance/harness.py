@@ -1,20 +1,20 @@
 """What the suite must be told about a store, and what a check is.
 
-Owns `Harness` and `Gate`; what a check is stands in `coord.testing.checks`. Knows the contract
-(`coord.spi`) and no store.
+Owns `Harness`; what a check is stands in `coord.testing.checks`, and what a gate is in
+`coord.testing.gates`. Knows the contract (`coord.spi`) and no store.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from coord.clock import Clock
 from coord.spi import Session, Store
-from coord.testing import checks
+from coord.testing import checks, gates
 from coord.testing.checks import MissingHook
-from coord.testing.faults import Fate, FaultPlan, FaultyStore
+from coord.testing.faults import FaultPlan, FaultyStore
 
 if TYPE_CHECKING:
     from coord.testing.conformance.kit import Kit
@@ -22,26 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Check", "Checks", "Gate", "Harness", "MissingHook", "gate_over"]
 
 
-class Gate(Protocol):
-    """A handle whose requests can be held on their way to the backing store.
-
-    While the gate is shut, each request times out for its caller and waits. `open` lets them all
-    take effect, in order, and returns when they have. Over a network this is a proxy that stops
-    forwarding what the client sends; `gate_over` does it for a store in the same process.
-    """
-
-    @property
-    def store(self) -> Store:
-        """The handle behind the gate."""
-        ...
-
-    def shut(self) -> None:
-        """Hold every request from now on."""
-        ...
-
-    def open(self) -> None:
-        """Let what was held land, and what comes pass."""
-        ...
+Gate: TypeAlias = gates.Gate[Store]
+"""A handle whose requests can be held on their way; `gate_over` makes one in this process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,19 +89,7 @@ def _setting(harness: Harness) -> Kit:
     return Kit(harness)
 
 
-class _PlannedGate:
-    def __init__(self, store: Store, clock: Clock, timeout_s: float) -> None:
-        self._plan = FaultPlan()
-        self.store: Store = FaultyStore(store, self._plan, clock=clock, timeout_s=timeout_s)
-
-    def shut(self) -> None:
-        self._plan.add(Fate.HOLD, times=None)
-
-    def open(self) -> None:
-        self._plan.mend()
-        self._plan.land_held()
-
-
 def gate_over(store: Store, *, clock: Clock, timeout_s: float = 1.0) -> Gate:
     """A gate for a store without a network: calls are held in this process, in front of it."""
-    return _PlannedGate(store, clock, timeout_s)
+    plan = FaultPlan()
+    return gates.PlannedGate(FaultyStore(store, plan, clock=clock, timeout_s=timeout_s), plan)

@@ -7,53 +7,35 @@ contract and the harness; makes no promise of its own.
 from __future__ import annotations
 
 import secrets
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
-from coord.errors import CoordError, SessionLost, StoreRefused, StoreUnavailable
+from coord.errors import SessionLost, StoreRefused, StoreUnavailable
 from coord.model import Claim, ClaimKey, LiveMember, MemberRecord, Note, RoleRecord, Shape, View
 from coord.spi import Claimed, ClaimRequest, Expiry, Held, Observed, Session, Store, Tenure
 from coord.testing.conformance.harness import Gate, Harness
+from coord.testing.setting import Setting
 
-__all__ = ["Kit", "chunks", "expect", "fresh_record", "race", "shown"]
+__all__ = ["Kit", "chunks", "fresh_record", "shown"]
 
 T = TypeVar("T")
-E = TypeVar("E", bound=CoordError)
 
-RACE_TIMEOUT_S = 60.0
 DRIFT = 0.01  # what a patient observer adds to a ttl; clocks of one machine need less
 
 
-class Kit:
+class Kit(Setting[Harness, Store]):
     """One check's setting. `store` is the first handle; `other` is a second, another process."""
 
     def __init__(self, harness: Harness) -> None:
-        self.harness = harness
+        super().__init__(harness)
         self.group = f"conformance-{secrets.token_hex(6)}"
-        self._stores: list[Store] = []
         self._sessions: list[Session] = []
         self._gates: list[Gate] = []
 
-    def __enter__(self) -> Self:
+    def _begin(self) -> None:
         self.store = self.handle()
         self.other = self.handle()
         self.guarantees = self.store.guarantees
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            self._leave_nothing()
-        except Exception as trouble:
-            if error is None:
-                raise
-            error.add_note(f"and tidying up failed: {trouble!r}")
 
     def _leave_nothing(self) -> None:
         for gate in self._gates:
@@ -63,14 +45,14 @@ class Kit:
                 session.close()
             except (SessionLost, StoreRefused, StoreUnavailable):
                 continue  # it ended in the check, or its handle did
-        self.close_handles()
+        super()._leave_nothing()
 
     # -------------------------------------------------------------------- handles and members
 
     def handle(self) -> Store:
         """Another handle on the same backing store."""
         store = self.harness.open()
-        self._stores.append(store)
+        self._handles.append(store)
         return store
 
     def gate(self) -> Gate:
@@ -78,27 +60,18 @@ class Kit:
         assert self.harness.gate is not None
         gate = self.harness.gate()
         self._gates.append(gate)
-        self._stores.append(gate.store)
+        self._handles.append(gate.store)
         return gate
 
     def close_handle(self, store: Store) -> None:
         """Close one handle, as a process that ends would."""
-        self._stores.remove(store)
+        self._handles.remove(store)
         store.close()
 
-    def close_handles(self) -> None:
-        """Close every handle."""
-        while self._stores:
-            self._stores.pop().close()
-
     def reopen(self) -> None:
-        """Close every handle, restart the backing store, and open anew."""
-        assert self.harness.reopen is not None
-        self.close_handles()
+        """Close every handle, restart the backing store, and open anew: no session lives on."""
         self._sessions.clear()
-        self.harness.reopen()
-        self.store = self.handle()
-        self.other = self.handle()
+        super().reopen()
 
     def member(
         self,
@@ -181,10 +154,6 @@ class Kit:
 
     # ------------------------------------------------------------------------------- patience
 
-    def now(self) -> float:
-        """Seconds on the clock that the handles were opened with."""
-        return self.harness.clock.now()
-
     def wait_for(self, happened: Callable[[], bool], *, within_s: float) -> bool:
         """Look again and again until it happened or `within_s` have passed."""
         until_s = self.now() + within_s
@@ -219,39 +188,6 @@ class Kit:
         member = self.live(session)
         return member is None or self.other.evict(self.group, Observed(session.id, member.seq))
 
-    def race(self, *actions: Callable[[], T]) -> list[T | CoordError]:
-        """Run all at once, a thread each; their results, or the errors of coord they raised."""
-        return race(*actions)
-
-
-def race(*actions: Callable[[], T]) -> list[T | CoordError]:
-    """Run all at once, a thread each; their results, or the errors of coord they raised."""
-    results: dict[int, T | CoordError] = {}
-    broken: list[BaseException] = []
-    start = threading.Barrier(len(actions))
-
-    def run(index: int, action: Callable[[], T]) -> None:
-        start.wait(RACE_TIMEOUT_S)
-        try:
-            results[index] = action()
-        except CoordError as error:
-            results[index] = error
-        except BaseException as error:  # noqa: BLE001  raised again in the caller's thread
-            broken.append(error)
-
-    threads = [
-        threading.Thread(target=run, args=(index, action), daemon=True)
-        for index, action in enumerate(actions)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(RACE_TIMEOUT_S)
-        assert not thread.is_alive(), f"a racing call took more than {RACE_TIMEOUT_S:g} s"
-    if broken:
-        raise broken[0]
-    return [results[index] for index in range(len(actions))]
-
 
 def fresh_record(name: str) -> MemberRecord:
     """A member of this name with an incarnation of its own."""
@@ -273,12 +209,3 @@ def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """The items in batches of at most `size`."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def expect(kind: type[E], action: Callable[[], object]) -> E:
-    """Run `action`, which must raise `kind`; return the error."""
-    try:
-        result = action()
-    except kind as error:
-        return error
-    raise AssertionError(f"{kind.__name__} was expected, and the answer was {result!r}")

@@ -18,7 +18,8 @@ from coord.model import (
 )
 from coord.spi import Tenure
 from coord.testing.conformance.harness import Checks
-from coord.testing.conformance.kit import Kit, expect, shown
+from coord.testing.conformance.kit import Kit, shown
+from coord.testing.setting import expect
 
 checks = Checks()
 

@@ -10,7 +10,8 @@ from coord.errors import Certainty, CoordError, DuplicateMember, SessionLost
 from coord.model import Ending, EndingKind, MemberRecord, Note
 from coord.spi import Expiry, Observed, Proof, Session, Tenure
 from coord.testing.conformance.harness import Checks
-from coord.testing.conformance.kit import Kit, expect, fresh_record, shown
+from coord.testing.conformance.kit import Kit, fresh_record, shown
+from coord.testing.setting import expect
 
 checks = Checks()
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from coord.errors import Certainty, Fenced, InProgress, StoreError, StoreUnavailable
 from coord.tasks.ledger import Attempt, Finished
 from coord.testing.ledger_conformance.harness import LedgerChecks
-from coord.testing.ledger_conformance.kit import KEEP_S, LedgerKit, expect
+from coord.testing.ledger_conformance.kit import KEEP_S, LedgerKit
+from coord.testing.setting import expect
 
 checks = LedgerChecks()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from coord.clock import Clock
 from coord.tasks.spi import LedgerStore
-from coord.testing import checks
+from coord.testing import checks, gates
 from coord.testing.faults import Fate, FaultPlan
 from coord.testing.faulty_ledger import FaultyLedger
 
@@ -21,21 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["LedgerCheck", "LedgerChecks", "LedgerGate", "LedgerHarness", "ledger_gate_over"]
 
 
-class LedgerGate(Protocol):
+class LedgerGate(gates.Gate[LedgerStore], Protocol):
     """A handle whose requests can be held, and whose replies can be lost, on their way."""
-
-    @property
-    def store(self) -> LedgerStore:
-        """The handle behind the gate."""
-        ...
-
-    def shut(self) -> None:
-        """Hold every request from now on: it times out for its caller, and waits."""
-        ...
-
-    def open(self) -> None:
-        """Let what was held land, in order, and what comes pass; returns when it has landed."""
-        ...
 
     def lose_reply(self, needle: bytes) -> None:
         """The next write whose body contains `needle` lands, and its reply is lost."""
@@ -95,22 +82,12 @@ def _setting(harness: LedgerHarness) -> LedgerKit:
     return LedgerKit(harness)
 
 
-class _PlannedGate:
-    def __init__(self, store: LedgerStore, clock: Clock, timeout_s: float) -> None:
-        self._plan = FaultPlan()
-        self.store: LedgerStore = FaultyLedger(store, self._plan, clock=clock, timeout_s=timeout_s)
-
-    def shut(self) -> None:
-        self._plan.add(Fate.HOLD, times=None)
-
-    def open(self) -> None:
-        self._plan.mend()
-        self._plan.land_held()
-
+class _PlannedGate(gates.PlannedGate[FaultyLedger]):
     def lose_reply(self, needle: bytes) -> None:
         self._plan.add(Fate.LOSE_REPLY, "write")
 
 
 def ledger_gate_over(store: LedgerStore, *, clock: Clock, timeout_s: float = 1.0) -> LedgerGate:
     """A gate for a store without a network: calls are held in this process, in front of it."""
-    return _PlannedGate(store, clock, timeout_s)
+    plan = FaultPlan()
+    return _PlannedGate(FaultyLedger(store, plan, clock=clock, timeout_s=timeout_s), plan)

@@ -7,60 +7,44 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self, TypeVar
 
-from coord.errors import CoordError, InProgress
+from coord.errors import InProgress
 from coord.tasks.ledger import Attempt, Finished, Ledger
 from coord.tasks.spi import Entry, LedgerStore
-from coord.testing.conformance.kit import expect, race
 from coord.testing.ledger_conformance.harness import LedgerGate, LedgerHarness
+from coord.testing.setting import Setting
 
-__all__ = ["DRIFT", "KEEP_S", "LedgerKit", "expect"]
-
-T = TypeVar("T")
+__all__ = ["DRIFT", "KEEP_S", "LedgerKit"]
 
 KEEP_S = 3600.0
 DRIFT = 0.01
 _PATIENT_LEASE_S = 60.0
 
 
-class LedgerKit:
+class LedgerKit(Setting[LedgerHarness, LedgerStore]):
     """One check's setting. `store` is the first handle; `other` is a second, another process."""
 
     def __init__(self, harness: LedgerHarness) -> None:
-        self.harness = harness
+        super().__init__(harness)
         self.group = f"conformance-{secrets.token_hex(6)}"
-        self._stores: list[LedgerStore] = []
         self._ledgers: list[Ledger] = []
         self._gates: list[LedgerGate] = []
 
-    def __enter__(self) -> Self:
+    def _begin(self) -> None:
         self.store = self.handle()
         self.other = self.handle()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            for gate in self._gates:
-                gate.open()
-            self.close_handles()
-        except Exception as trouble:
-            if error is None:
-                raise
-            error.add_note(f"and tidying up failed: {trouble!r}")
+    def _leave_nothing(self) -> None:
+        for gate in self._gates:
+            gate.open()
+        super()._leave_nothing()
 
     # ------------------------------------------------------------------------------- handles
 
     def handle(self, group: str | None = None) -> LedgerStore:
         """Another handle on the same backing store."""
         store = self.harness.open(group or self.group)
-        self._stores.append(store)
+        self._handles.append(store)
         return store
 
     def gate(self) -> LedgerGate:
@@ -68,7 +52,7 @@ class LedgerKit:
         assert self.harness.gate is not None
         gate = self.harness.gate(self.group)
         self._gates.append(gate)
-        self._stores.append(gate.store)
+        self._handles.append(gate.store)
         return gate
 
     def ledger(self, store: LedgerStore | None = None, *, lease_s: float | None = None) -> Ledger:
@@ -88,16 +72,7 @@ class LedgerKit:
         """Close every handle, and the ledgers on them."""
         while self._ledgers:
             self._ledgers.pop().keeper.close(timeout_s=5.0)
-        while self._stores:
-            self._stores.pop().close()
-
-    def reopen(self) -> None:
-        """Close every handle, restart the backing store, and open anew."""
-        assert self.harness.reopen is not None
-        self.close_handles()
-        self.harness.reopen()
-        self.store = self.handle()
-        self.other = self.handle()
+        super().close_handles()
 
     def remove(self, key: str) -> None:
         """Remove a record as the store removes garbage."""
@@ -105,10 +80,6 @@ class LedgerKit:
         self.harness.remove(self.group, key)
 
     # --------------------------------------------------------------------------------- state
-
-    def now(self) -> float:
-        """Seconds on the clock that the handles were opened with."""
-        return self.harness.clock.now()
 
     def put(self, key: str, body: bytes, expect: str | None = None) -> str:
         """Write through the first handle."""
@@ -134,7 +105,3 @@ class LedgerKit:
             else:
                 assert isinstance(found, Attempt), f"it was done already: {found}"
                 return found
-
-    def race(self, *actions: Callable[[], T]) -> list[T | CoordError]:
-        """Run all at once, a thread each; their results, or the errors of coord they raised."""
-        return race(*actions)

@@ -8,7 +8,8 @@ from coord.errors import ConfigError, CoordError, StoreRefused, UsageError
 from coord.tasks.ledger import Attempt
 from coord.tasks.spi import KEY_MAX
 from coord.testing.ledger_conformance.harness import LedgerChecks
-from coord.testing.ledger_conformance.kit import KEEP_S, LedgerKit, expect
+from coord.testing.ledger_conformance.kit import KEEP_S, LedgerKit
+from coord.testing.setting import expect
 
 checks = LedgerChecks()
 

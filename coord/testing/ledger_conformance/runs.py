@@ -9,7 +9,8 @@ from functools import partial
 from coord.errors import CoordError, Fenced, InProgress, PayloadMismatch
 from coord.tasks.ledger import Attempt, Finished, Ledger, State
 from coord.testing.ledger_conformance.harness import LedgerChecks
-from coord.testing.ledger_conformance.kit import DRIFT, LedgerKit, expect
+from coord.testing.ledger_conformance.kit import DRIFT, LedgerKit
+from coord.testing.setting import expect
 
 checks = LedgerChecks()
 

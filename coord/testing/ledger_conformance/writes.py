@@ -7,7 +7,8 @@ from functools import partial
 from coord.errors import Certainty, CoordError, StoreConflict
 from coord.tasks.spi import LedgerStore
 from coord.testing.ledger_conformance.harness import LedgerChecks
-from coord.testing.ledger_conformance.kit import KEEP_S, LedgerKit, expect
+from coord.testing.ledger_conformance.kit import KEEP_S, LedgerKit
+from coord.testing.setting import expect
 
 checks = LedgerChecks()
 

@@ -8,7 +8,8 @@ from contextlib import suppress
 from coord.errors import CoordError, StoreRefused
 from coord.tasks.queue.spi import Hide
 from coord.testing.queue_conformance.harness import QueueChecks
-from coord.testing.queue_conformance.kit import QueueKit, bodies, expect
+from coord.testing.queue_conformance.kit import QueueKit, bodies
+from coord.testing.setting import expect
 
 checks = QueueChecks()
 

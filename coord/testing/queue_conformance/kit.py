@@ -8,17 +8,14 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType, TracebackType
-from typing import Self, TypeVar
+from types import MappingProxyType
 
 from coord.errors import CoordError, StoreError
 from coord.tasks.queue.spi import Depth, Hide, Message, Outgoing, Queue
-from coord.testing.conformance.kit import RACE_TIMEOUT_S, expect, race
 from coord.testing.queue_conformance.harness import QueueHarness
+from coord.testing.setting import RACE_TIMEOUT_S, Setting
 
-__all__ = ["LONG", "QueueKit", "Waiting", "bodies", "expect"]
-
-T = TypeVar("T")
+__all__ = ["LONG", "QueueKit", "Waiting", "bodies"]
 
 LONG = 20
 """Times the shortest visibility: what outlasts a check."""
@@ -60,32 +57,17 @@ class Waiting:
         return found
 
 
-class QueueKit:
+class QueueKit(Setting[QueueHarness, Queue]):
     """One check's setting. `queue` is the first handle; `other` is a second, another process."""
 
     def __init__(self, harness: QueueHarness) -> None:
-        self.harness = harness
+        super().__init__(harness)
         self.name = f"conformance-{secrets.token_hex(6)}"
-        self._handles: list[Queue] = []
         self._groups = 0
 
-    def __enter__(self) -> Self:
+    def _begin(self) -> None:
         self.queue = self.handle()
         self.other = self.handle()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            self.close_handles()
-        except Exception as trouble:
-            if error is None:
-                raise
-            error.add_note(f"and tidying up failed: {trouble!r}")
 
     # ------------------------------------------------------------------------------- handles
 
@@ -94,19 +76,6 @@ class QueueKit:
         queue = self.harness.open(name or self.name)
         self._handles.append(queue)
         return queue
-
-    def close_handles(self) -> None:
-        """Close every handle."""
-        while self._handles:
-            self._handles.pop().close()
-
-    def reopen(self) -> None:
-        """Close every handle, restart what holds the messages, and open anew."""
-        assert self.harness.reopen is not None
-        self.close_handles()
-        self.harness.reopen()
-        self.queue = self.handle()
-        self.other = self.handle()
 
     # ---------------------------------------------------------------------------------- times
 
@@ -119,10 +88,6 @@ class QueueKit:
     def long_s(self) -> float:
         """A visibility that outlasts the check."""
         return self.harness.visibility_s * LONG
-
-    def now(self) -> float:
-        """Seconds on the clock that the queue lives by."""
-        return self.harness.clock.now()
 
     # ------------------------------------------------------------------------------- messages
 
@@ -234,10 +199,6 @@ class QueueKit:
         found = Waiting(lambda: receiver.receive(count, wait_s=wait_s, visibility_s=self.long_s))
         self.harness.waits()
         return found
-
-    def race(self, *actions: Callable[[], T]) -> list[T | CoordError]:
-        """Run all at once, a thread each; their results, or the errors of coord they raised."""
-        return race(*actions)
 
 
 def bodies(messages: Sequence[Message]) -> list[str]:

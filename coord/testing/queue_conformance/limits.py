@@ -7,7 +7,8 @@ from functools import partial
 from coord.errors import Certainty, ConfigError, StoreError, StoreRefused
 from coord.tasks.queue.spi import Hide, Message, Outgoing
 from coord.testing.queue_conformance.harness import QueueChecks
-from coord.testing.queue_conformance.kit import QueueKit, bodies, expect
+from coord.testing.queue_conformance.kit import QueueKit, bodies
+from coord.testing.setting import expect
 
 checks = QueueChecks()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from coord.errors import ConfigError
 from coord.tasks.queue.spi import Depth, Hide
 from coord.testing.queue_conformance.harness import QueueChecks
-from coord.testing.queue_conformance.kit import QueueKit, bodies, expect
+from coord.testing.queue_conformance.kit import QueueKit, bodies
+from coord.testing.setting import expect
 
 checks = QueueChecks()
 
