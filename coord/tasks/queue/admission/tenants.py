@@ -3,11 +3,11 @@
 Owns a limit per tenant and how it moves. Pure: `now` comes in.
 
 A tenant starts with 1 handler at a time. Whenever it is at its limit and there is capacity to
-spare, its limit grows by one, at once. To spare means: beyond what the other tenants use by habit
-(their average of the last minute or so, and the usual deviation from it); up to an even share, and
-2 at the least, whatever is free. So an idle worker is anybody's, a tenant that uses much by habit
-keeps what it uses, and one that suddenly wants much more waits first, while those beside it find
-the room they always had. A limit that was not reached for a while halves.
+spare, its limit grows by one, at once. To spare means: beyond what the other tenants use by habit,
+their average of the last minute or so; up to an even share, and 2 at the least, whatever is free.
+So an idle worker is anybody's, a tenant that uses much by habit keeps what it uses, and one that
+suddenly wants much more waits first, while those beside it find the room they always had. A limit
+that was not reached for a while halves.
 
 Nobody is held at a small limit for good: below an even share it grows every `_PATIENCE_S` before
 others have their turn, at the cost of whoever has more.
@@ -16,7 +16,7 @@ others have their turn, at the cost of whoever has more.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from math import exp, sqrt
+from math import exp
 
 from coord.tasks.queue.hand import InHand
 
@@ -138,18 +138,15 @@ class Tenants:
         """How much of what is free belongs to the others by habit."""
         if len(self._all) == 1:
             return 0
-        return max(0, self._habit(tenant, limit, now) - (running - tenant.running))
-
-    def _habit(self, tenant: Tenant, limit: int, now: float) -> int:
-        """How much the others use, and may use at a time. Never all there is."""
-        others = self._others(tenant, now)
-        return min(int(others + sqrt(others) + 0.5), limit - 1)
+        habit = min(round(self._others(tenant, now)), limit - 1)
+        return max(0, habit - (running - tenant.running))
 
     def pace(self, tenant: Tenant, limit: int, now: float) -> float:
         """After how many seconds the next of its handlers can be expected to begin."""
         return _SPREAD * tenant.seconds / max(1.0, limit - self._others(tenant, now))
 
     def _others(self, tenant: Tenant, now: float) -> float:
+        """How much the others use, on average."""
         return max(0.0, self._use.at(now) - tenant.use.at(now))
 
     def is_below(self, tenant: Tenant, limit: int, now: float) -> bool:

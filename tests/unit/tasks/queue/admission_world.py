@@ -106,7 +106,7 @@ class World:
     def _answer(self, room: int) -> None:
         self._asks = False
         now = self.clock.now()
-        hands = []
+        hands: list[InHand] = []
         while self._visible and len(hands) < room:
             _, _, number = heapq.heappop(self._visible)
             if self._max_receives is not None and self.received[number] >= self._max_receives:
@@ -172,6 +172,15 @@ class World:
             else:
                 self._start()
                 self._ask()
+
+    @property
+    def sent(self) -> int:
+        """How many were sent."""
+        return len(self._sent)
+
+    def tenant_of(self, number: int) -> str:
+        """Whose message that is."""
+        return self._sent[number][1]
 
     def p99_s(self, tenants: Iterable[str], from_s: float, to_s: float) -> float:
         """Of the messages of these that were sent in that time."""
