@@ -129,10 +129,9 @@ def _arguments(payload: str) -> dict[str, Any]:
 @click.option("--ledger", default=None, metavar="URL", help="Where `job.once` writes down.")
 @click.option(
     "--concurrency",
-    default=10,
-    show_default=True,
+    default=None,
     type=Whole(min=1, max=1000),
-    help="How many handlers at once.",
+    help="How many handlers at once; else as many as it finds to be good.",
 )
 @duration_option("--visibility", default="30s", text="How long a message is hidden at a time.")
 @duration_option("--drain", default="30s", zero=True, text="What running handlers get to end.")
@@ -141,7 +140,7 @@ def run(  # noqa: PLR0917  click hands them over by name
     url: str,
     app: str,
     ledger: str | None,
-    concurrency: int,
+    concurrency: int | None,
     visibility_s: float,
     drain_s: float,
     *,
