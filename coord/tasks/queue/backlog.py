@@ -44,6 +44,7 @@ class Backlog:
         self._running = 0
         self._idle = 0
         self._is_called = False  # a thread was woken, and has not looked yet
+        self._is_held = False  # something waits for a limit of its own, beside free capacity
         self._is_over = False
 
     @property
@@ -58,9 +59,9 @@ class Backlog:
 
     @property
     def has_plenty(self) -> bool:
-        """Whether more is in hand than may run at once."""
+        """Whether more is in hand than may run at once. What is held back does not count."""
         admission = self._admission
-        return self._running + admission.waiting > admission.limit
+        return not self._is_held and self._running + admission.waiting > admission.limit
 
     @property
     def is_short(self) -> bool:
@@ -117,6 +118,7 @@ class Backlog:
                 if self._is_over:
                     return None
                 hand = self._admission.take(self._running, self._clock.now())
+                self._is_held = hand is None and self._running < self._admission.limit
                 if hand is not None:
                     break
                 self._idle += 1
