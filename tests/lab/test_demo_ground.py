@@ -62,7 +62,8 @@ def test_a_group_whose_demo_roles_were_changed_is_refused(
 
 def test_a_group_that_a_demo_was_played_in_may_be_used_again(found: OpenedStore) -> None:
     for mode in MODES:
-        _role(found, mode.role.name, shape=mode.role.shape)
+        if not mode.queue:  # nobody leads there, so no store hears of it
+            _role(found, mode.role.name, shape=mode.role.shape)
     _refuse_others(found, found.store.view("demo"))
 
 

@@ -10,12 +10,23 @@ from rich.console import Console
 from rich.text import Text
 
 from coord.lab.demo.modes import MEMBERS, mode_named
+from coord.lab.demo.queue_scene import QueueScene
 from coord.lab.demo.scene import Scene, State
 from coord.lab.demo.summary import legend, notes, outcome, table, trades
 from coord.lab.demo.view import Display
 from coord.lab.measure import Round, RoundResult
 from coord.lab.measure.effects import StaleActs
-from coord.lab.measure.events import Act, End, FaultMark, Lead, MemberMark, Record, Trust, Who
+from coord.lab.measure.events import (
+    Act,
+    Backlog,
+    End,
+    FaultMark,
+    Lead,
+    MemberMark,
+    Record,
+    Trust,
+    Who,
+)
 from coord.lab.measure.failover import Failover
 from coord.lab.measure.faults import Fault
 from coord.lab.measure.form import checked_report
@@ -162,7 +173,8 @@ def test_stale_acts_are_told_even_if_the_fence_had_failed() -> None:
 def test_the_table_and_its_legend_fit_80_columns() -> None:
     large = {"duplicates": 99999, "missed": 0, "store_requests_per_member_s": 123.4}
     stale = {"attempted": 180, "accepted": 0, "accepted_unfenced": 90}
-    runs = [_run(m, f, stale_acts=stale, **large) for m in ("single", "co-leaders") for f in "kp"]
+    modes = ("single", "co-leaders", "queue")
+    runs = [_run(m, f, stale_acts=stale, **large) for m in modes for f in "kp"]
     out = io.StringIO()
     console = Console(file=out, width=80)
     console.print(table(_report(*runs)))
@@ -172,6 +184,59 @@ def test_the_table_and_its_legend_fit_80_columns() -> None:
     assert "99999" in lines[2]
     assert "180/0/90" in lines[2]
     assert "…" not in out.getvalue()
+
+
+# --- the queue -------------------------------------------------------------------------------
+
+
+def test_of_a_queue_it_is_said_what_lay_and_that_requests_go_to_the_queue() -> None:
+    text = _trade(
+        _run("single", "kill"),
+        _run("queue", "kill", blast_radius=0.25, store_requests_per_member_s=6.0),
+        _run("queue", "wedge", blast_radius=0.5, store_requests_per_member_s=10.0),
+    )
+    assert "A fault left messages of 25% to 50% of the partitions lying" in text
+    assert "stood still for 1.50 s (kill)" in text
+    assert "8.0 requests to the queue a second and worker, 2.0 × those of single" in text
+
+
+def test_a_queue_that_left_nothing_lying_is_said_to() -> None:
+    text = _trade(_run("queue", "kill", gap_s=NO_GAP, blast_radius=0.0))
+    assert "No fault left any work without somebody to do it." in text
+    assert "lying" not in text
+
+
+def test_what_the_queue_took_to_hand_out_again_is_told_apart_from_what_was_found_out() -> None:
+    slow = {"n": 1, "mean": 1.9, "p50": 1.9, "p99": None, "max": 1.9}
+    parts = dict.fromkeys(("detect", "warm_up", "total"), slow)
+    none = {"n": 0, "mean": None, "p50": None, "p99": None, "max": None}
+    of_queue = _run("queue", "kill", failover_s={**parts, "claim": none})
+    found = notes(_report(_run("single", "kill"), of_queue, ttl_s=0.5))
+    assert found[0].startswith("kill: found out after 0.20 s on average"), "the queue is no part"
+    assert found[1].startswith(
+        "queue: messages in hand came to another handler after 1.90 s (kill)"
+    )
+    assert "hides them for 1 s at a time" in found[1], "the least that a worker takes"
+    assert "leaders and handlers that had been replaced" in found[-1]
+    assert [note for note in notes(_report(_run("single", "kill"))) if "queue" in note] == []
+
+
+def test_a_round_of_the_queue_names_partitions() -> None:
+    result = RoundResult(
+        round=Round(1, "queue", "kill", Span(0.0, 9.0)),
+        gap_s=(2.0, 0.0),
+        split_s=(0.0, 0.0),
+        faux_s=(0.0, 0.0),
+        failovers=(),
+        stale_acts=StaleActs(),
+        false_failovers=0,
+        blast_radius=0.5,
+        duplicates=0,
+        missed=0,
+        requests=0,
+        member_s=36.0,
+    )
+    assert outcome(result).startswith("queue, kill: gap 2.00 s, faux 0.00 s, 50% of the partitions")
 
 
 # --- the live display ------------------------------------------------------------------------
@@ -258,6 +323,32 @@ def test_the_picture_fits_its_terminal(width: int) -> None:
     assert max(map(len, lines)) <= width
     assert [line for line in lines if line.startswith("worker-1")]
     assert len(lines) <= 16  # and leaves room for what happens
+
+
+def _queue_scene() -> QueueScene:
+    mode = mode_named("queue")
+    scene = QueueScene(mode, MEMBERS)
+    scene.take([MemberMark(90.0, who, "start") for who in (ONE, TWO)], 90.0)
+    for number, who in ((1, ONE), (2, ONE), (3, TWO)):
+        key = ClaimKey(mode.role.name, 1, number, 7)
+        backlog = Backlog(91.0, who, mode.role.name, number, ("u",), 7)
+        scene.take([backlog, Lead(92.0, who, key, 1, 94.0, 92.0)], 92.0)
+    return scene
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_the_picture_of_a_queue_says_who_has_how_many_messages(width: int) -> None:
+    scene = _queue_scene()
+    text = _pictured(scene, width=width)
+    assert max(map(len, text)) <= width
+    assert [line.split()[-4:] for line in text if line.startswith("worker-1")] == [
+        ["2", "now,", "0", "done"]
+    ]
+    scene.take([FaultMark(93.0, ONE, "pause", "p", "effect")], 93.0)
+    text = _pictured(scene, width=width)
+    assert [line for line in text if "stopped: 2 in hand" in line]
+    (stuck,) = [line for line in text if line.startswith("stuck")]
+    assert " 2 for " in stuck, "of two partitions"
 
 
 def test_a_terminal_without_utf_8_gets_letters() -> None:

@@ -159,7 +159,8 @@ def _leads(scene: Scene, worker: Worker) -> Text:
     """What a worker leads or, while something is wrong with it, what that is."""
     word, style = _WORDS[worker.state], _STYLES[worker.state]
     if isinstance(scene, QueueScene) and worker.state is State.UP:
-        return Text(f"{len(worker.leads)} now, {scene.handled[worker.name]:,} done", style)
+        held = scene.columns[-1].held[worker.name] if scene.columns else 0
+        return Text(f"{held} now, {scene.handled[worker.name]:,} done", style)
     if not worker.leads:
         return Text(word, "dim" if worker.state is State.UP else style)
     prefix = "" if worker.state is State.UP else f"{word}: "
