@@ -11,7 +11,9 @@ on, and its successor does not begin with a full one.
 - Each grant is written, conditional on what was read, before it is given: a crash between spends
   without an act, never the reverse, and of two who read the same one must read again.
 - Who stands on an older token of its scope than the record has seen gets nothing: a deposed leader
-  cannot spend its successor's budget.
+  cannot spend its successor's budget. So many scopes are remembered (`_MOST_SCOPES`), those that
+  spent last. Whoever has no scope (the run of a message, of which there are too many to remember)
+  is not fenced (`test_messages_make_no_leaders_token_forgotten`).
 """
 
 from __future__ import annotations
@@ -33,14 +35,14 @@ _HOUR_S = 3600
 _MINUTE_S = 60
 _KEEP_S = 14 * 86_400.0
 _TRIES = 20
-_MOST_SCOPES = 64
+_MOST_SCOPES = 512
 
 
 class Spender(NamedTuple):
-    """Whose right to act a grant rests on."""
+    """Whose right to act a grant rests on: a term's key and token; without a scope, nobody's."""
 
-    scope: str
-    token: int
+    scope: str = ""
+    token: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +94,9 @@ def spent(
         raise _refusal(kept, name, per_hour=per_hour, amount=amount, now_s=now_s)
     kept[minute] = kept.get(minute, 0) + amount
     tokens = {**record.tokens}
-    tokens.pop(who.scope, None)
-    tokens[who.scope] = who.token  # the newest scopes stand last, and the oldest are forgotten
+    if who.scope:
+        tokens.pop(who.scope, None)
+        tokens[who.scope] = who.token  # the newest scopes stand last, and the oldest are forgotten
     while len(tokens) > _MOST_SCOPES:
         del tokens[next(iter(tokens))]
     return Spent(minutes=kept, tokens=tokens, at_s=now_s)

@@ -99,6 +99,7 @@ class Job:
         "_memory",
         "attempt",
         "is_told",
+        "is_under_term",
         "role",
         "scope",
         "seat",
@@ -119,6 +120,7 @@ class Job:
         memory: Memory,
         scope: str,
         token: int,
+        is_under_term: bool = False,
         role: str = "",
         seat: int = 0,
         attempt: int = 1,
@@ -133,6 +135,8 @@ class Job:
         self.token = token
         self.scope = scope
         """What `token` counts in: later holders of the same have larger ones."""
+        self.is_under_term = is_under_term
+        """Whether `token` is a fencing token: of a term, and not of one message."""
         self.attempt = attempt
         self.is_told = False
         """Whether the function has been told to stop."""
@@ -181,11 +185,20 @@ class Job:
         )
 
     def progress(self) -> None:
-        """Say that something got done: the progress timeout begins anew."""
-        self._ground.progress()
+        """Say that something got done: the progress timeout begins anew.
+
+        Not for a run that should have stopped: whatever it does, it is in the way.
+        """
+        if not self.is_over:
+            self._ground.progress()
 
     def wait(self, timeout_s: float) -> bool:
-        """Rest for `timeout_s`, or until the run is to stop; return whether it may go on."""
+        """Rest for `timeout_s`, or until the run is to stop; return whether it may go on.
+
+        Blocks its thread: coroutines use `asyncio.sleep`, and are cancelled when they are to stop.
+        """
+        if self.is_over:
+            return not self.cancelled
         bell = self._bell
         if bell is None:
             bell = self._bell = threading.Event()
@@ -203,8 +216,10 @@ class Job:
         """Call `call(*args)`, or return what it returned if that was done before under `key`.
 
         `key` counts for the whole ledger: begin it with a name of your own. If `call` is a
-        coroutine function this is to be awaited. Raises `InProgress` while another run is at it,
-        and `PayloadMismatch` if `args` differ from those of the first time. Results must fit JSON.
+        coroutine function this is to be awaited; if it is not, this blocks its thread, in a
+        coroutine the loop: there use coroutine functions. Raises `InProgress` while another run is
+        at it (or this one: keys do not nest), and `PayloadMismatch` if `args` differ from those of
+        the first time. `args` and results must fit JSON (`UsageError`).
         The effect happens at least once and is recorded once: see `docs/ledger.md`.
         """
         return self._memory.once(self, key, call, args)
@@ -213,7 +228,8 @@ class Job:
         """Take `amount` of what the whole fleet may spend in any hour, or raise `BudgetSpent`.
 
         Ask before the act. A run whose term was superseded gets nothing (`Fenced`). The name counts
-        for the whole ledger; the limit is the one that is asked with.
+        for the whole ledger; the limit is the one that is asked with. Blocks its thread for the
+        ledger's answer: coroutines call it by `asyncio.to_thread`.
         """
         self._memory.spend(self, name, per_hour, amount)
 

@@ -16,6 +16,8 @@ from coord.tasks.job import Job
 __all__ = ["Loop"]
 
 _LOOK_S = 0.02
+_Outcome = tuple[object, BaseException | None]
+_Task = asyncio.Task[_Outcome]
 
 
 class Loop:
@@ -25,8 +27,8 @@ class Loop:
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._loop = loop
-        self._jobs: dict[asyncio.Task[None], Job] = {}
-        self._told: set[asyncio.Task[None]] = set()
+        self._jobs: dict[_Task, Job] = {}
+        self._told: set[_Task] = set()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -37,7 +39,11 @@ class Loop:
         work: Callable[[], Coroutine[Any, Any, object]],
         done: Callable[[object, BaseException | None], None],
     ) -> None:
-        """Run `work()` as a task; tell `done`, on the loop's thread, its result and its error."""
+        """Run `work()` as a task; tell `done`, on the loop's thread, its result and its error.
+
+        Raises `RuntimeError`, and `done` is not told, if there is no thread for it or the caller's
+        loop is closed.
+        """
         self._running().call_soon_threadsafe(self._begin, job, work, done)
 
     def close(self, timeout_s: float) -> bool:
@@ -53,11 +59,16 @@ class Loop:
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=self._serve, args=(self._loop,), name="coord-tasks-loop", daemon=True
+                loop = asyncio.new_event_loop()
+                thread = threading.Thread(
+                    target=self._serve, args=(loop,), name="coord-tasks-loop", daemon=True
                 )
-                self._thread.start()
+                try:
+                    thread.start()
+                except RuntimeError:  # the next job asks anew
+                    loop.close()
+                    raise
+                self._loop, self._thread = loop, thread
             return self._loop
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -77,27 +88,17 @@ class Loop:
         work: Callable[[], Coroutine[Any, Any, object]],
         done: Callable[[object, BaseException | None], None],
     ) -> None:
-        task = asyncio.ensure_future(self._one(work, done))
+        def ended(task: _Task) -> None:
+            self._jobs.pop(task, None)
+            self._told.discard(task)
+            cancelled = (None, asyncio.CancelledError("its event loop ends"))
+            done(*(cancelled if task.cancelled() else task.result()))
+
+        task = asyncio.ensure_future(_one(work))
         self._jobs[task] = job
-        task.add_done_callback(self._forget)
+        task.add_done_callback(ended)
         if self._watch is None or self._watch.done():
             self._watch = asyncio.ensure_future(self._look())
-
-    async def _one(
-        self,
-        work: Callable[[], Coroutine[Any, Any, object]],
-        done: Callable[[object, BaseException | None], None],
-    ) -> None:
-        try:
-            result = await work()
-        except BaseException as error:  # noqa: BLE001  an outcome must be told whatever it is
-            done(None, error)
-        else:
-            done(result, None)
-
-    def _forget(self, task: asyncio.Task[None]) -> None:
-        self._jobs.pop(task, None)
-        self._told.discard(task)
 
     async def _look(self) -> None:
         while self._jobs:
@@ -107,3 +108,11 @@ class Loop:
                     self._told.add(task)
                     job.is_told = True
                     task.cancel()
+
+
+async def _one(work: Callable[[], Coroutine[Any, Any, object]]) -> _Outcome:
+    """Its outcome, whatever it is; a task cancelled before its first step does not come here."""
+    try:
+        return await work(), None
+    except BaseException as error:  # noqa: BLE001  an outcome must be told whatever it is
+        return None, error

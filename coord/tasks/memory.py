@@ -33,7 +33,14 @@ class LedgerMemory:
         if inspect.iscoroutinefunction(call):
             return self._awaited(job, key, call, args)
         return self._ledger.once(
-            key, call, *args, payload=list(args) or None, scope=job.scope, token=job.token
+            key,
+            _plain,
+            key,
+            call,
+            args,
+            payload=list(args) or None,
+            scope=job.scope,
+            token=job.token,
         )
 
     async def _awaited(
@@ -65,7 +72,7 @@ class LedgerMemory:
 
     def spend(self, job: Job, name: str, per_hour: int, amount: int) -> None:
         """As `Job.budget`."""
-        who = Spender(job.scope, job.token)
+        who = Spender(job.scope, job.token) if job.is_under_term else Spender()
         self._budgets.spend(name, who, per_hour=per_hour, amount=amount)
 
 
@@ -81,6 +88,17 @@ class NoMemory:
         raise ConfigError(
             f"{job.unit} asks for budget {name!r}, and there is no ledger", cure=_CURE
         )
+
+
+def _plain(key: str, call: Callable[..., Any], args: tuple[Any, ...]) -> Any:  # noqa: ANN401
+    result = call(*args)
+    if inspect.iscoroutine(result):
+        result.close()
+        raise UsageError(
+            f"once({key!r}) was given a plain function that makes a coroutine; nothing has run",
+            cure="Hand in the coroutine function and its arguments: await job.once(key, f, x).",
+        )
+    return result
 
 
 def _done(attempt: Attempt, result: object) -> object:

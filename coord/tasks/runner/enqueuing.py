@@ -17,7 +17,7 @@ from coord.tasks.ledger import Ledger
 from coord.tasks.mark import TaskSpec
 from coord.tasks.queue.payload import Codec, outgoing
 from coord.tasks.queue.spi import Queue
-from coord.tasks.runner.notes import LedgerNotes, enqueued_key
+from coord.tasks.runner.notes import LedgerNotes, enqueued_key, kept_s
 from coord.tasks.runner.round import Rounds
 from coord.tasks.schedule import TickPart
 from coord.telemetry.log import bound_logger
@@ -47,6 +47,7 @@ class Enqueuer:
         self._codec = codec
         self._wall = wall
         self._over = threading.Event()
+        self._pauses: dict[str, float] = {}
         self._tasks = [(spec, _rounds(spec, ledger, queue.name)) for spec in specs]
         self._thread = threading.Thread(target=self._run, name="coord-queue-ticks", daemon=True)
 
@@ -80,13 +81,20 @@ class Enqueuer:
                     units=skip.units,
                 )
             sent = [self._send(spec, unit) for unit in plan.start]
-        except CoordError as error:
-            _log.warning("plan-failed", task=spec.name, why=str(error))
-            return random.uniform(_REST_S / 2, _REST_S)
+        except Exception as error:  # noqa: BLE001  without this thread nothing is ever due
+            return self._failed(spec, error)
+        self._pauses.pop(spec.name, None)
         if elsewhere or plan.waiting or not all(sent):
             return _REST_S
         # A little later than due, each worker by as much as its dice say: one is enough to send.
         return min(_LONGEST_S, max(0.0, plan.look_again_s - now_s) + random.uniform(0, 0.05))
+
+    def _failed(self, spec: TaskSpec, error: Exception) -> float:
+        """Tell, and rest: longer each time, so that a ledger that is away is told of seldom."""
+        _log.warning("plan-failed", task=spec.name, why=str(error) or type(error).__name__)
+        longer_s = 2 * self._pauses.get(spec.name, 0.0)
+        pause_s = self._pauses[spec.name] = min(_LONGEST_S, max(_REST_S, longer_s))
+        return random.uniform(pause_s / 2, pause_s)
 
     def _send(self, spec: TaskSpec, unit: TickPart) -> bool:
         """Put one unit on the queue, unless that was done; False if somebody else is at it."""
@@ -108,7 +116,7 @@ class Enqueuer:
             return {"at_s": self._wall()}
 
         try:
-            self._ledger.once(enqueued_key(spec.name, unit), send)
+            self._ledger.once(enqueued_key(spec.name, unit), send, keep_s=kept_s(spec))
         except (InProgress, Fenced):
             return False
         return True

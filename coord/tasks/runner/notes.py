@@ -7,7 +7,8 @@ its mode without running a tick twice; and one cursor a task. Decides nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
@@ -18,9 +19,11 @@ from coord.tasks.ledger import Attempt, Finished, Known, Ledger, State
 from coord.tasks.mark import TaskSpec
 from coord.tasks.schedule import Schedule, Seen, Tick, TickPart, UnitState, first_cursor
 
-__all__ = ["SKIPPED", "LedgerNotes", "Notes", "OwnNotes", "enqueued_key", "unit_of"]
+__all__ = ["SKIPPED", "LedgerNotes", "Notes", "OwnNotes", "enqueued_key", "kept_s", "unit_of"]
 
-_CURSOR_KEEP_S = 400 * 86_400.0
+_DAY_S = 86_400.0
+_CURSOR_KEEP_S = 400 * _DAY_S
+_UNIT_KEEP_S = 7 * _DAY_S
 SKIPPED = {"coord.skipped": True}
 """The result of a unit that was given up."""
 
@@ -33,6 +36,15 @@ def unit_of(task: str, unit: TickPart) -> Unit:
 def enqueued_key(task: str, unit: TickPart) -> str:
     """Where it is written that a unit was put on a queue."""
     return f"enqueue/{unit_of(task, unit)}"
+
+
+def kept_s(spec: TaskSpec) -> float:
+    """How long the records of its units are kept: for as long as a tick may still be wanted.
+
+    Records that went earlier would have units run again while another part of their tick holds the
+    cursor back (`test_records_of_units_outlast_the_window`).
+    """
+    return _UNIT_KEEP_S + spec.window_s + spec.jitter_s
 
 
 class Notes(Protocol):
@@ -50,8 +62,10 @@ class Notes(Protocol):
         """Write down that these are given up."""
         ...
 
-    def move(self, cursor: Tick) -> None:
-        """Everything up to there is settled. Never moves back."""
+    def move(self, cursor: Tick) -> bool:
+        """Everything up to there is settled. Never moves back. False: another cursor stands there
+        by now, and what was planned from the old one is not to be acted on.
+        """
         ...
 
     def begin(self, unit: TickPart, *, lost: Callable[[], None]) -> Attempt | Finished | None:
@@ -62,12 +76,16 @@ class Notes(Protocol):
 class OwnNotes:
     """A runner's own memory: for tasks that every seat runs for itself (`once=False`).
 
-    It ends with the runner: a change of leaders may lose or repeat the tick of that moment.
+    It ends with the runner: a change of leaders may lose or repeat the tick of that moment. `mine`:
+    the parts that fall to this runner (None: all); others are no business of its.
+    `done` from any thread, the rest from one.
     """
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: Schedule, mine: Collection[int] | None = None) -> None:
         self._schedule = schedule
+        self._mine = mine
         self._cursor: Tick | None = None
+        self._lock = threading.Lock()
         self._done: dict[TickPart, Seen] = {}
 
     def cursor(self, now_s: float) -> Tick:
@@ -77,21 +95,32 @@ class OwnNotes:
         return self._cursor
 
     def states(self, units: Iterable[TickPart]) -> dict[TickPart, Seen]:
-        """What this runner has done."""
-        return {unit: self._done[unit] for unit in units if unit in self._done}
+        """What this runner has done. Parts that it does not run hold nothing up."""
+        wanted = list(units)
+        with self._lock:
+            found = {unit: self._done[unit] for unit in wanted if unit in self._done}
+        if self._mine is not None:
+            others = {unit for unit in wanted if unit.part not in self._mine}
+            found |= dict.fromkeys(others, Seen(UnitState.DONE))
+        return found
 
     def skip(self, units: Iterable[TickPart]) -> None:
         """Remembered until the cursor has passed them."""
-        self._done |= {unit: Seen(UnitState.SKIPPED) for unit in units}
+        with self._lock:
+            self._done |= {unit: Seen(UnitState.SKIPPED) for unit in units}
 
     def done(self, unit: TickPart) -> None:
         """The runner has run it."""
-        self._done[unit] = Seen(UnitState.DONE)
+        with self._lock:
+            self._done[unit] = Seen(UnitState.DONE)
 
-    def move(self, cursor: Tick) -> None:
+    def move(self, cursor: Tick) -> bool:
         """What lies behind it is forgotten."""
         self._cursor = cursor
-        self._done = {unit: seen for unit, seen in self._done.items() if unit.tick > cursor}
+        with self._lock:
+            for unit in [unit for unit in self._done if unit.tick <= cursor]:
+                del self._done[unit]
+        return True
 
     def begin(self, unit: TickPart, *, lost: Callable[[], None]) -> Attempt | Finished | None:
         """Nothing is written down."""
@@ -117,6 +146,7 @@ class LedgerNotes:
         self._scope = scope
         self._token = token
         self._is_queue = is_queue
+        self._kept_s = kept_s(spec)
         self._key = f"cursor/{spec.name}"
         self._tag: str | None = None
         self._known: Tick | None = None
@@ -129,12 +159,15 @@ class LedgerNotes:
                 self._write_cursor(first)
         return known
 
-    def move(self, cursor: Tick) -> None:
+    def move(self, cursor: Tick) -> bool:
         """Conditional on what was read: a member that planned from older notes moves nothing."""
         if self._known is None or cursor <= self._known:
-            return
-        with suppress(StoreConflict):  # another member moved it; the next plan reads where to
+            return True
+        try:
             self._write_cursor(cursor)
+        except StoreConflict:
+            return False
+        return True
 
     def _read_cursor(self) -> Tick | None:
         entry = self._ledger.store.read([self._key]).get(self._key)
@@ -188,7 +221,10 @@ class LedgerNotes:
         for unit in units:
             with suppress(InProgress, PayloadMismatch, Fenced):
                 found = self._ledger.begin(
-                    str(unit_of(self._task, unit)), scope=self._scope, token=self._token
+                    str(unit_of(self._task, unit)),
+                    scope=self._scope,
+                    token=self._token,
+                    keep_s=self._kept_s,
                 )
                 if isinstance(found, Attempt):
                     found.done(SKIPPED)
@@ -200,6 +236,7 @@ class LedgerNotes:
             scope=self._scope,
             token=self._token,
             renew_for_s=_CURSOR_KEEP_S,
+            keep_s=self._kept_s,
             lost=lost,
         )
 

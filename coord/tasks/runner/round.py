@@ -60,7 +60,8 @@ class Rounds:
                 mine=self._mine,
             )
             self._notes.skip(found.record)
-            self._notes.move(found.cursor)
+            if not self._notes.move(found.cursor):
+                continue  # what was planned may lie behind that cursor, where nobody looks
             self._waiting = frozenset(found.waiting)
             if not found.more:
                 return found, elsewhere

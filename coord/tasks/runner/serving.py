@@ -85,12 +85,12 @@ class FleetTasks:
 
         def lead(term: Term) -> None:
             parts = spec.parts or term.role.shards
+            mine = range(term.shard, parts, term.role.shards)
             notes: Notes = (
-                OwnNotes(schedule)
+                OwnNotes(schedule, mine)
                 if ledger is None
                 else LedgerNotes(ledger, spec, schedule, scope=str(term.key), token=term.token)
             )
-            mine = range(term.shard, parts, term.role.shards)
             policies = spec.policies(self._group)
             rounds = Rounds(notes, schedule, policies, parts=parts, mine=mine)
             Leading(term, duty, notes, rounds).run()
