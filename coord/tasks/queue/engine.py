@@ -29,7 +29,7 @@ from coord.tasks.queue.order import Groups
 from coord.tasks.queue.payload import Call, Codec, Handler, JsonCodec
 from coord.tasks.queue.runs import Ended, Runs
 from coord.tasks.queue.signals import Signals
-from coord.tasks.queue.spi import Queue
+from coord.tasks.queue.spi import Queue, Reader
 
 __all__ = ["MOST_THREADS", "Engine", "Settings"]
 
@@ -46,6 +46,7 @@ class Settings:
     most_threads: int = MOST_THREADS
     backoff: Backoff = field(default_factory=Backoff)
     codec: Codec = field(default_factory=JsonCodec)
+    readers: tuple[Reader, ...] = ()
 
 
 class Engine:
@@ -70,6 +71,7 @@ class Engine:
             handlers,
             queue=queue.name,
             codec=settings.codec,
+            readers=settings.readers,
             memory=memory,
             backoff=settings.backoff,
             clock=clock,

@@ -23,8 +23,8 @@ class LogListener(Listener):
         self._log = bound_logger("coord.queue", queue=queue)
 
     def ended(self, hand: InHand, end: Ended, seconds: float) -> None:
-        """Failures, parkings and lapses are warnings; all else is for debugging."""
-        if end.outcome is Outcome.DONE:
+        """Failures, parkings and lapses are warnings. Of what is done, what was ignored is told."""
+        if end.outcome is Outcome.DONE and not end.why:
             return
         tell = self._log.warning if end.outcome in _WARNED else self._log.info
         fields: dict[str, object] = {

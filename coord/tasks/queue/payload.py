@@ -141,17 +141,17 @@ def read(
 
     `readers` are asked first, for messages that name no task.
     """
-    name = message.attributes.get(TASK, "")
-    if readers and not name:
-        try:
-            found = next(filter(None, (reader(message) for reader in readers)), None)
-        except Exception as error:  # noqa: BLE001  a reader is the user's
-            return Unreadable(f"it cannot be read: {type(error).__name__}: {error}")
+    named = message.attributes.get(TASK, "")
+    if readers and not named:
+        found = _found(message, readers)
+        if isinstance(found, Ignored | Unreadable):
+            return found
         if found is not None:
-            return found if isinstance(found, Ignored) else _offered(message, found, handlers)
-    handler = _meant(name, handlers)
+            return _offered(message, found, handlers)
+    handler = _meant(named, handlers)
     if isinstance(handler, Unreadable):
         return handler
+    name = handler.name
     try:
         arguments = codec.loads(message.body)
         given = arguments.keys()
@@ -167,6 +167,14 @@ def read(
     if not (part.isascii() and part.isdigit() and len(part) <= _MOST_DIGITS):
         return Unreadable(f"its part is {part!r}, not a number")
     return Call(handler, Unit(name, tick, int(part), "" if tick else message.id), arguments)
+
+
+def _found(message: Message, readers: Sequence[Reader]) -> Asked | Ignored | Unreadable | None:
+    try:
+        answers = (reader(message) for reader in readers)
+        return next((answer for answer in answers if answer is not None), None)
+    except Exception as error:  # noqa: BLE001  a reader is the user's
+        return Unreadable(f"it cannot be read: {type(error).__name__}: {error}")
 
 
 def _meant(name: str, handlers: Mapping[str, Handler]) -> Handler | Unreadable:
@@ -187,7 +195,9 @@ def _offered(
     calls: list[Mapping[str, Any]] = []
     for offer in asked.offers:
         if missing := handler.required - offer.keys():
-            return Unreadable(f"task {handler.name!r} needs {_listed(missing)}, which it lacks")
+            return Unreadable(
+                f"task {handler.name!r} needs {_listed(missing)}, which is not offered"
+            )
         allowed = offer.keys() if handler.allowed is None else handler.allowed
         calls.append({name: value for name, value in offer.items() if name in allowed})
     if not calls:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from coord.clock import Clock
@@ -18,6 +18,7 @@ from coord.tasks.backoff import Backoff
 from coord.tasks.job import Job, Memory
 from coord.tasks.queue.hand import InHand, Outcome
 from coord.tasks.queue.payload import Call, Codec, Handler, Unreadable, read
+from coord.tasks.queue.spi import Ignored, Reader
 
 __all__ = ["Ended", "Runs"]
 
@@ -46,11 +47,13 @@ class Runs:
         memory: Memory,
         backoff: Backoff,
         clock: Clock,
+        readers: Sequence[Reader] = (),
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._handlers = handlers
         self._queue = queue
         self._codec = codec
+        self._readers = readers
         self._memory = memory
         self._backoff = backoff
         self._clock = clock
@@ -61,9 +64,11 @@ class Runs:
         hand.began_s = now = self._clock.now()
         if now >= hand.stop_at_s:
             return Ended(Outcome.LAPSED, why=hand.why or "it waited too long to begin")
-        found = read(hand.message, self._handlers, self._codec)
+        found = read(hand.message, self._handlers, self._codec, self._readers)
         if isinstance(found, Unreadable):
             return Ended(Outcome.PARKED, self._rest_s(hand), found.why)
+        if isinstance(found, Ignored):
+            return Ended(Outcome.DONE, why=found.why)
         timeout_s = found.handler.timeout_s
         if timeout_s is not None:
             hand.bound(now + timeout_s)
@@ -92,13 +97,12 @@ class Runs:
     async def awaited(self, call: Call, job: Job) -> None:
         """The same for a coroutine function. It may have waited for its loop: so look first."""
         job.check()
-        function, arguments = call.handler.function, call.arguments
         if not (call.unit.tick and call.handler.once):
-            await function(job, **arguments)
+            await _awaited(call, job)
             return
 
         async def run() -> None:
-            await function(job, **arguments)
+            await _awaited(call, job)
 
         await self._memory.once(job, str(call.unit), run, ())
 
@@ -141,14 +145,24 @@ def _called(call: Call, job: Job) -> None:
     """What it returns counts for nothing: only that it came back. An awaitable that nobody awaits
     would be work that was never done, and a message deleted for it.
     """
-    result = call.handler.function(job, **call.arguments)
-    if result is not None and inspect.isawaitable(result):
-        if inspect.iscoroutine(result):
-            result.close()
-        raise UsageError(
-            f"task {call.unit.task!r} returned {type(result).__name__}, which nobody awaits",
-            cure="Declare it with `async def`, or let it do its work before it returns.",
-        )
+    for number, arguments in enumerate(call.each):
+        if number:
+            job.check()
+        result = call.handler.function(job, **arguments)
+        if result is not None and inspect.isawaitable(result):
+            if inspect.iscoroutine(result):
+                result.close()
+            raise UsageError(
+                f"task {call.unit.task!r} returned {type(result).__name__}, which nobody awaits",
+                cure="Declare it with `async def`, or let it do its work before it returns.",
+            )
+
+
+async def _awaited(call: Call, job: Job) -> None:
+    for number, arguments in enumerate(call.each):
+        if number:
+            job.check()
+        await call.handler.function(job, **arguments)
 
 
 def _said(error: BaseException) -> str:

@@ -21,22 +21,25 @@ that the queue was opened with, `receive` longer by its `wait_s`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from coord.clock import Clock
 from coord.errors import ConfigError, StoreError
 from coord.spi import Probe
 
 __all__ = [
+    "Asked",
     "Depth",
     "Hide",
+    "Ignored",
     "Message",
     "Outgoing",
     "Queue",
     "QueueFactory",
     "QueueLimits",
+    "Reader",
     "checked_outgoing",
     "checked_receive",
     "size_of",
@@ -95,6 +98,28 @@ class Message:
     attributes: Mapping[str, str] = field(default_factory=dict)
     group: str = ""
     sent_at_s: float = 0.0
+
+
+class Asked(NamedTuple):
+    """What a message of somebody else's asks for: a task, once for each of `offers`.
+
+    Empty `task`: the only one that the worker has. Of what is offered each call is given the
+    fields that the task's function names.
+    """
+
+    task: str
+    offers: Sequence[Mapping[str, Any]]
+
+
+class Ignored(NamedTuple):
+    """There is nothing to do for a message, and why; it is deleted, and told of."""
+
+    why: str
+
+
+Reader: TypeAlias = Callable[[Message], Asked | Ignored | None]
+"""Reads messages that no coord has sent, such as S3's. None: this is none of mine. Whatever it
+raises means that the message is one of its own and cannot be read."""
 
 
 class Hide(NamedTuple):

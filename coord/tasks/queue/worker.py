@@ -27,7 +27,7 @@ from coord.tasks.queue.listener import Listener
 from coord.tasks.queue.log import LogListener
 from coord.tasks.queue.payload import Handler
 from coord.tasks.queue.signals import Signals
-from coord.tasks.queue.spi import Queue
+from coord.tasks.queue.spi import Queue, Reader
 from coord.tasks.runner.enqueuing import Enqueuer
 
 __all__ = ["Worker"]
@@ -59,6 +59,7 @@ class Worker:
     `drain_s`: how long running handlers may go on after `stop()`; then they are told to stop.
     `wait_s`: how long a request waits for messages; stopping takes up to that long to let go of the
     queue, although what it holds is given back at once.
+    `readers`: read messages that no coord has sent, such as `coord_sqs.s3_event("resize")`.
     `opener`: opens the queue as `open_queue` does, for those who want to see each request.
 
     Threads: `stop` from anywhere, signal handlers included; the rest from one thread.
@@ -75,6 +76,7 @@ class Worker:
         tenant: str = "",
         wait_s: float = 5.0,
         drain_s: float = 30.0,
+        readers: Iterable[Reader] = (),
         settings: Settings | None = None,
         admission: Admission | None = None,
         listener: Listener | None = None,
@@ -90,6 +92,7 @@ class Worker:
             visibility_s=visibility_s,
             wait_s=wait_s,
             most_threads=max(MOST_THREADS, concurrency or 0),
+            readers=tuple(readers),
         )
         self._admission = admission or _admission(concurrency, tenant)
         if admission is not None and (concurrency is not None or tenant):
