@@ -195,7 +195,7 @@ def test_a_plain_function_is_refused(url: str) -> None:
     async def main() -> None:
         async with member(url) as (fleet, _):
             with pytest.raises(ConfigError, match="not a coroutine function"):
-                fleet.serve("one", lambda _: None)  # type: ignore[arg-type, return-value]
+                fleet.serve("one", lambda _: None)
             fleet.serve("one", idle)
             with pytest.raises(UsageError, match="already"):
                 fleet.serve("one", idle)
