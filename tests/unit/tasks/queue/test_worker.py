@@ -53,7 +53,7 @@ def _worker(queue: Scripted, **settings: Any) -> Worker:  # noqa: ANN401
         {"tasks": []},
         {"tasks": [work, work]},
     ],
-    ids=str,
+    ids=lambda settings: "-".join(f"{name}={value}" for name, value in settings.items())[:20],
 )
 def test_what_cannot_be_is_refused_before_anything_is_opened(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
