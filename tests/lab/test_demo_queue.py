@@ -295,7 +295,7 @@ def _at_work(now_s: float) -> list[Record]:
     ("change", "steady"),
     [
         ([], True),
-        ([_due(98.0, 77)], False),
+        ([_due(99.0, 77)], False),
         ([_due(99.9, 77)], True),
         ([FaultMark(99.5, ONE, "pause", "f", "end")], False),
         ([FaultMark(95.0, ONE, "pause", "f", "effect")], False),
@@ -313,6 +313,23 @@ def test_a_fleet_is_steady_when_all_are_at_work_and_nothing_lies(
 def test_a_fleet_in_which_one_does_nothing_is_not_steady() -> None:
     scene = _scene(*(record for record in _at_work(100.0) if record.who != TWO))
     assert not scene.steady(100.0, quiet_s=1.0)
+
+
+def test_nothing_falls_due_before_all_workers_have_come_once() -> None:
+    scene = QueueScene(QUEUE, MEMBERS)
+    for who in NAMES:
+        assert not scene.awaits_work
+        scene.take([MemberMark(90.0, who, "start")], 90.0)
+    assert scene.awaits_work
+    scene.take([FaultMark(91.0, ONE, "kill", "f", "effect")], 91.0)
+    assert scene.awaits_work
+
+
+def test_a_fleet_that_has_left_items_lying_is_steady_a_while_after_they_are_done() -> None:
+    scene = _scene(_due(98.0, 77), *_at_work(100.0))
+    scene.take([_take(100.0, ONE, 77), _do(100.1, ONE, 77), *_at_work(101.0)], 101.1)
+    assert scene.steady(101.1, quiet_s=1.0)
+    assert not scene.steady(101.1, quiet_s=1.2)
 
 
 def test_a_column_shows_the_most_that_was_in_hand() -> None:

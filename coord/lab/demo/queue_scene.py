@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from coord.lab.demo.modes import HANDLERS, Mode
+from coord.lab.demo.modes import HANDLERS, TAU_S, Mode
 from coord.lab.demo.scene import Column, Scene, State, Worker
 from coord.lab.measure.events import Act, Backlog, End, Lead, Record
 from coord.model import ClaimKey
@@ -30,11 +30,21 @@ class QueueScene(Scene):
         """The items that are due and not done, and since when."""
         self._taken: set[ClaimKey] = set()
         self._acted_s: dict[str, float] = {}
+        self._late_s = float("-inf")
+        self.awaits_work = False  # what waited for the first workers would take long to work off
 
     @property
     def most(self) -> int:
         """As many items as one worker can have in hand."""
         return HANDLERS
+
+    def take(self, records: Iterable[Record], now_s: float) -> None:
+        """Follow what was written, and whether anything has been left lying."""
+        super().take(records, now_s)
+        if all(worker.state is not State.AWAY for worker in self.workers.values()):
+            self.awaits_work = True
+        if now_s - min(self._open.values(), default=now_s) > TAU_S:
+            self._late_s = now_s
 
     def _take(self, record: Record) -> None:
         if isinstance(record, Backlog) and record.seat is not None:
@@ -70,14 +80,14 @@ class QueueScene(Scene):
         return sorted({key.shard for key in self._taken - moving})
 
     def steady(self, now_s: float, *, quiet_s: float) -> bool:
-        """Whether all are there and at work, none has changed lately, and nothing is left lying."""
+        """Whether all are there and at work, none has changed lately, and nothing has lain."""
         if any(w.state is not State.UP for w in self.workers.values()):
             return False
-        if now_s - self.changed_s < quiet_s:
+        if now_s - max(self.changed_s, self._late_s) < quiet_s:
             return False
-        oldest_s = min(self._open.values(), default=now_s)
-        idle = min(self._acted_s.get(name, float("-inf")) for name in self.workers)
-        return now_s - oldest_s < _FRESH_S and now_s - idle < _FRESH_S
+        return all(
+            now_s - self._acted_s.get(name, float("-inf")) < _FRESH_S for name in self.workers
+        )
 
     def taken_over(self, lost: Mapping[ClaimKey, int]) -> bool:
         """Whether each of these items is done, and whatever else its holders got after it."""

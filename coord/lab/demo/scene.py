@@ -84,6 +84,8 @@ class Scene:
         self.columns: deque[Column] = deque(maxlen=_COLUMNS)
         self.changed_s = float("-inf")
         """When anybody last came, was struck or healed, or began or ended to lead."""
+        self.awaits_work = True
+        """Whether rows may fall due yet."""
         self.begun = False
         """Whether everything has been led once."""
         self.unled_since_s: float | None = None

@@ -127,7 +127,7 @@ class Stage:
         """Keep everything going until `happened()`; False if it did not within the time."""
         end = SYSTEM_CLOCK.now() + timeout_s
         while True:
-            if self._feed is not None:
+            if self._feed is not None and self.scene.awaits_work:
                 self._feed.turn()
             self._beat()
             left = end - SYSTEM_CLOCK.now()
