@@ -1,19 +1,23 @@
 """A limit that is found: as many handlers at once as go without slowing each other down.
 
-Owns that search. Pure: durations and times come in, a number comes out.
+Owns that search. Pure: what begins and ends, and when, comes in, and a number comes out.
 
 It compares how long handlers take at the limit with how long they take at half of it, its *base*.
 If they take more than `_TOLERANCE` times as long, what they share is used up, and the limit goes
-down in proportion (a gradient, no step lower than half); else it goes up by the square root of
-itself, and doubles until it meets the first resistance. The rules around that:
+down in proportion (a gradient, no step lower than half); else it goes up by a part of its square
+root, and doubles until it meets the first resistance. The rules around that:
 
+- How long they take is how much handlers' time went by for each that ended (Little's law), not the
+  mean of those that ended: where a resource serves its line out of order, the quick ones end and
+  those that wait do not, and the mean of what ended looks well while the line grows.
 - The base is measured, not remembered: every `_APART` windows, and soon after handlers became
   slower, one window is run at half the limit. If they are as slow there, the limit was not the
   cause (a slow dependency, bigger messages): the base is now that, and the limit stays. So a slow
   period shrinks nothing for long, and nothing that was true once holds it down for ever. At a limit
   of 1 nothing is in its own way: what is measured there is the base.
-- Each task has a base of its own: a change of the mix is no change of speed.
-- A window whose handlers never used half of the limit teaches nothing, and moves nothing.
+- An end counts by what its task usually takes: a change of the mix is no change of speed.
+- A window whose handlers never used half of the limit teaches nothing, and moves nothing; it grows
+  only if it was nearly reached.
 - What failed fast is not counted: a broken dependency must not look like a fast one. What failed
   slowly is: time ran out.
 """
@@ -27,72 +31,87 @@ from coord.errors import ConfigError
 __all__ = ["AdaptiveLimit"]
 
 _TOLERANCE = 1.3
-_SEVERE = 1.6
+_SEVERE = 1.6  # then half of it gets nearly as much done
 _RESISTANCE = 1.1
-_REACHED = 0.8
 _LOWEST_GRADIENT = 0.5
 _SMOOTHING = 0.5
-_LEAST_SAMPLES = 20
-_DOUBT = 1.5
+_REACHED = 0.8
+_LEAST_ENDS = 20
 _LEAST_WINDOW_S = 0.5
+_DOUBT = 1.0
 _APART = 30
 _APART_IF_SLOW = 5
 _APART_IF_SEVERE = 2
 _PROBE_PATIENCE = 2.0  # times what a probe should take
-_JUST_S = 1e-6
 _GRAIN_S = 0.005  # below that, differences are the scheduler's
+_LATEST = 0.1
 _MOST_KINDS = 1000
 
 
-class _Samples:
-    """Durations by task."""
+class _Window:
+    """What went on since a moment: handlers' time, and ends by what they usually take."""
 
-    __slots__ = ("count", "kinds", "seconds", "squares")
+    __slots__ = ("area_s", "count", "expected_s", "peak", "seconds", "since_s", "skips", "squares")
 
-    def __init__(self) -> None:
-        self.kinds: dict[str, tuple[int, float]] = {}
-        self.count = 0
-        self.seconds = 0.0
-        self.squares = 0.0
+    def __init__(self, now: float, skips: int) -> None:
+        self.skips = skips  # so many ends more belong to what was before
+        self.restart(now)
 
-    def add(self, kind: str, seconds: float) -> None:
-        n, total = self.kinds.get(kind, (0, 0.0))
-        self.kinds[kind] = (n + 1, total + seconds)
+    def restart(self, now: float) -> None:
+        """Its time begins now."""
+        self.since_s = now
+        self.area_s = self.expected_s = self.seconds = self.squares = 0.0
+        self.count = self.peak = 0
+
+    def add(self, seconds: float, usual_s: float) -> None:
+        """One has ended."""
         self.count += 1
+        self.expected_s += usual_s
         self.seconds += seconds
         self.squares += seconds * seconds
 
-    def slowness(self, base: dict[str, float]) -> float:
-        """How many times as long as the base they took at the least; 1 where there is no base.
+    @property
+    def slowness(self) -> float:
+        """How many times as long as usual they took."""
+        return self.area_s / self.expected_s
 
-        At the least: `_DOUBT` standard errors of a comparison of two samples of this size are
-        taken off, so that handlers of very unlike durations are not held to be slow by chance.
-        """
-        known = [(n, total, base[kind]) for kind, (n, total) in self.kinds.items() if kind in base]
-        expected = sum(n * each for n, _, each in known)
-        if not expected:
-            return 1.0
-        variation = max(0.0, self.squares * self.count / self.seconds**2 - 1.0)
-        error = sqrt(2 * variation / self.count)
-        return sum(total for _, total, _ in known) / expected / (1 + _DOUBT * error)
+    @property
+    def doubt(self) -> float:
+        """By how much two windows of this size differ by chance, relatively: one deviation."""
+        variation = self.squares * self.count / self.seconds**2 - 1.0
+        return sqrt(2 * min(1.0, max(0.0, variation)) / self.count)
+
+
+class _Probe:
+    """A window at half the limit, once no more than that run."""
+
+    __slots__ = ("end_s", "is_settled", "limit", "wanted", "window")
+
+    def __init__(self, limit: int, usual_s: float, now: float) -> None:
+        self.limit = max(1, limit // 2)
+        self.wanted = max(_LEAST_ENDS, limit)
+        rounds = self.wanted / self.limit + 3
+        self.end_s = now + _PROBE_PATIENCE * rounds * usual_s + 1.0
+        self.is_settled = False
+        self.window = _Window(now, self.limit)
 
 
 class AdaptiveLimit:
-    """From 1 to `most`, beginning with `start`. Its caller locks."""
+    """From 1 to `most`, beginning with `start`. Its caller locks. Raises `ConfigError`."""
 
     def __init__(self, *, most: int = 64, start: int = 8) -> None:
         if most < 1:
             raise ConfigError(f"AdaptiveLimit: most is {most}", cure="It is 1 or more.")
         self._most = most
         self._limit = float(max(1, min(start, most)))
-        self._base: dict[str, float] = {}
-        self._window = _Samples()
-        self._window_s = float("-inf")
-        self._peak = 0
+        self._usual: dict[str, tuple[int, float]] = {}
+        self._base = 0.0
+        self._seconds = 0.0
+        self._window = _Window(0.0, 1)
+        self._last_s = 0.0
         self._since_probe = _APART
         self._probe: _Probe | None = None
         self._is_doubling = True
-        self._usual_s = 0.0
         self.why = "not known yet"
 
     @property
@@ -105,55 +124,85 @@ class AdaptiveLimit:
         """The bound that was given."""
         return self._most
 
-    @property
-    def usual_s(self) -> float:
-        """How long handlers take at present, all tasks together; 0 if that is not known."""
-        return self._usual_s
-
     def look(self, now: float) -> None:
-        """Ends a probe that takes too long: its samples do not come."""
+        """Ends a probe that takes too long: its ends do not come."""
         if self._probe is not None and now >= self._probe.end_s:
             self._probe = None
-            self._begin(now)
+            self._window = _Window(now, self.value)
+
+    def began(self, running: int, now: float) -> None:
+        """One begins, beside so many."""
+        self._passes(running, now)
+
+    def _passes(self, running: int, now: float) -> _Window:
+        """Time has passed with so many at work."""
+        window = self._window if self._probe is None else self._probe.window
+        window.area_s += running * (now - self._last_s)
+        self._last_s = now
+        return window
 
     def ended(self, kind: str, seconds: float, *, was_done: bool, running: int, now: float) -> None:
-        """One sample, unless it failed fast."""
-        seconds = max(seconds, _GRAIN_S)
+        """One has ended; it counts unless it failed fast."""
         self.look(now)
-        if not was_done and seconds <= self._base.get(kind, _GRAIN_S):
+        window = self._passes(running, now)
+        window.peak = max(window.peak, running)
+        seconds = max(seconds, _GRAIN_S)
+        usual_s = self._usual_s(kind, seconds if was_done else None)
+        if not was_done and seconds <= usual_s:
             return
+        self._seconds += _LATEST * (seconds - self._seconds)
+        probe = self._probe
+        if probe is not None and not probe.is_settled:
+            probe.is_settled = running - 1 <= probe.limit
+        elif window.skips > 0:
+            window.skips -= 1
+            if not window.skips:
+                window.restart(now)
+        else:
+            window.add(seconds, usual_s)
+            self._look_at(window, now)
+
+    def _usual_s(self, kind: str, seconds: float | None) -> float:
+        """What handlers of that kind took when they were new here: the measure of them all."""
+        count, usual_s = self._usual.get(kind, (0, _GRAIN_S))
+        if seconds is None or count >= _LEAST_ENDS:
+            return usual_s
+        usual_s = (usual_s * count + seconds) / (count + 1)
+        self._usual[kind] = count + 1, usual_s
+        if len(self._usual) > _MOST_KINDS:
+            del self._usual[next(iter(self._usual))]
+        return usual_s
+
+    def _look_at(self, window: _Window, now: float) -> None:
+        """One more end is in it; act on it if it is full."""
         if self._probe is not None:
-            self._probed(kind, seconds, running, now)
-            return
-        self._peak = max(self._peak, running)
-        if now - seconds < self._window_s - _JUST_S:
-            return
-        self._window.add(kind, seconds)
-        enough = max(_LEAST_SAMPLES, int(self._limit))
-        if self._window.count >= enough and now - self._window_s >= _LEAST_WINDOW_S:
-            self._close(now)
+            if window.count >= self._probe.wanted:
+                self._base = window.slowness
+                self._probe = None
+                self._window = _Window(now, self.value)
+        elif (
+            window.count >= max(_LEAST_ENDS, int(self._limit))
+            and now - window.since_s >= _LEAST_WINDOW_S
+        ):
+            self._close(window, now)
 
-    def _begin(self, now: float) -> None:
-        self._window, self._window_s, self._peak = _Samples(), now, 0
-
-    def _close(self, now: float) -> None:
+    def _close(self, window: _Window, now: float) -> None:
         """The window is full: move the limit, or probe first."""
-        window, peak = self._window, self._peak
-        self._begin(now)
-        self._usual_s = window.seconds / window.count
-        if self.value == 1:
-            self._measured(window)
-        slowness = window.slowness(self._base)
-        for kind, (n, total) in window.kinds.items():
-            self._base.setdefault(kind, total / n)
+        before = self.value
+        found = window.slowness
+        if before == 1 or not self._base:
+            self._base = found
+        slowness = max(_GRAIN_S * window.count, window.area_s) / window.expected_s
+        slowness = slowness / self._base / (1 + _DOUBT * window.doubt)
         self._since_probe += 1
-        if 2 * peak < self._limit:
+        if 2 * window.peak < self._limit:
             self.why = "less than half of it is used"
         elif self._wants_probe(slowness):
             self._since_probe = 0
-            self._probe = _Probe(int(self._limit), self._usual_s, now)
+            self._probe = _Probe(before, self._seconds, now)
         else:
-            self._move(slowness, was_reached=peak >= _REACHED * self._limit)
+            self._move(slowness, was_reached=window.peak >= _REACHED * before)
+        self._window = _Window(now, before if self.value != before else 0)
 
     def _wants_probe(self, slowness: float) -> bool:
         if self.value == 1:
@@ -164,57 +213,15 @@ class AdaptiveLimit:
 
     def _move(self, slowness: float, *, was_reached: bool) -> None:
         limit = self._limit
-        gradient = _LOWEST_GRADIENT if slowness > _SEVERE else min(1.0, _TOLERANCE / slowness)
-        more = max(1.0, sqrt(limit) / 2)
         if slowness > _RESISTANCE:
             self._is_doubling = False
-        if gradient == 1.0 and not was_reached:
-            self.why = "it is not reached"
-            return
-        if self._is_doubling:
-            limit *= 2
-        elif slowness > _SEVERE:  # half of it gets as much done
-            limit = limit * gradient + more
-        else:
-            limit += _SMOOTHING * (limit * gradient + more - limit)
-        self._limit = max(1.0, min(float(self._most), limit))
-        if gradient < 1.0:
+        if slowness > _TOLERANCE:
+            gradient = max(_LOWEST_GRADIENT, _TOLERANCE / slowness)
+            limit *= 1 - _SMOOTHING * (1 - gradient) if slowness <= _SEVERE else gradient
             self.why = f"handlers take {slowness:.1f} times as long as at half of it"
-        else:
+        elif was_reached:
+            limit += limit if self._is_doubling else _SMOOTHING * max(1.0, sqrt(limit) / 2)
             self.why = "handlers take no longer than at half of it"
-
-    def _probed(self, kind: str, seconds: float, running: int, now: float) -> None:
-        probe = self._probe
-        assert probe is not None  # noqa: S101  its caller looked
-        if probe.settled_s is None:
-            if running - 1 <= probe.limit:
-                probe.settled_s = now
-        elif now - seconds >= probe.settled_s - _JUST_S:
-            probe.samples.add(kind, seconds)
-        if probe.samples.count >= probe.wanted:
-            self._probe = None
-            self._begin(now)
-            self._measured(probe.samples)
-
-    def _measured(self, samples: _Samples) -> None:
-        """How long handlers take when they are not in each other's way."""
-        for kind, (n, total) in samples.kinds.items():
-            found, before = total / n, self._base.get(kind)
-            is_near = before is not None and 1 / _SEVERE < found / before < _SEVERE
-            self._base[kind] = (found + before) / 2 if is_near and before is not None else found
-        while len(self._base) > _MOST_KINDS:
-            del self._base[next(iter(self._base))]
-
-
-class _Probe:
-    """A window at half the limit; only what began when no more than that ran counts."""
-
-    __slots__ = ("end_s", "limit", "samples", "settled_s", "wanted")
-
-    def __init__(self, limit: int, usual_s: float, now: float) -> None:
-        self.limit = max(1, limit // 2)
-        self.wanted = max(_LEAST_SAMPLES, limit)
-        rounds = self.wanted / self.limit + 2
-        self.end_s = now + _PROBE_PATIENCE * rounds * usual_s + 1.0
-        self.settled_s: float | None = None
-        self.samples = _Samples()
+        else:
+            self.why = "it is not reached"
+        self._limit = max(1.0, min(float(self._most), limit))

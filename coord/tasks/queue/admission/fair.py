@@ -40,7 +40,6 @@ _LATEST = 0.1
 _BATCH = 10
 _SHOWN = 10
 _UNEVEN = 2  # times an even share of what waits
-_WORKED = frozenset({Outcome.DONE, Outcome.FAILED, Outcome.LAPSED})
 
 
 class Fair:
@@ -124,6 +123,7 @@ class Fair:
             del self._line[tenant.name]
         self._of[hand] = tenant
         self._tenants.began(tenant, now)
+        self._limit.began(running, now)
         if self._quota is not None:
             tenant.full_s = self._quota.spent(tenant.name, tenant.full_s, now)
         return hand
@@ -240,10 +240,9 @@ class Fair:
         self._tenants.ended(tenant, seconds, now)
         latest = _LATEST if self._seconds else 1.0
         self._seconds += latest * (max(seconds, 1e-6) - self._seconds)
-        if hand.outcome in _WORKED:
-            kind = hand.job.task if hand.job is not None else ""
-            was_done = hand.outcome is Outcome.DONE
-            self._limit.ended(kind, seconds, was_done=was_done, running=running, now=now)
+        kind = hand.job.task if hand.job is not None else ""
+        was_done = hand.outcome is Outcome.DONE
+        self._limit.ended(kind, seconds, was_done=was_done, running=running, now=now)
 
     def drain(self) -> list[InHand]:
         """All that waits."""

@@ -30,6 +30,10 @@ class Limit(Protocol):
         """Why it is what it is, in a few words, for logs."""
         ...
 
+    def began(self, running: int, now: float) -> None:
+        """A handler begins; `running`: how many ran until now."""
+        ...
+
     def ended(self, kind: str, seconds: float, *, was_done: bool, running: int, now: float) -> None:
         """A handler of this kind (its task's name) came to its end after so many seconds.
 
@@ -64,6 +68,9 @@ class FixedLimit:
     def why(self) -> str:
         """Somebody said so."""
         return "given"
+
+    def began(self, running: int, now: float) -> None:
+        """Changes nothing."""
 
     def ended(self, kind: str, seconds: float, *, was_done: bool, running: int, now: float) -> None:
         """Changes nothing."""
