@@ -49,6 +49,7 @@ TABLES = (
     )
     """,
     "CREATE INDEX IF NOT EXISTS messages_by_time ON messages (qid, dead, visible_s, mid)",
+    "CREATE INDEX IF NOT EXISTS messages_in_order ON messages (qid, dead, mid)",
     """
     CREATE TABLE IF NOT EXISTS dedups (
       qid INTEGER NOT NULL, dedup TEXT NOT NULL, until_s REAL NOT NULL, mid INTEGER NOT NULL,
@@ -177,15 +178,15 @@ def _ready(
     connection: sqlite3.Connection, qid: int, count: int, now: float, *, ordered: bool
 ) -> list[_Row]:
     columns = "mid, received, grp, sent, body, attributes"
-    sql = f"SELECT {columns} FROM messages WHERE qid=? AND dead=0 AND visible_s<=? "  # noqa: S608
+    where = "WHERE qid=? AND dead=0 AND visible_s<=?"
     if not ordered:
-        order = "ORDER BY visible_s, mid LIMIT ?"
-        return connection.execute(sql + order, (qid, now, count)).fetchall()
-    open_groups = (
-        "AND grp NOT IN (SELECT grp FROM messages WHERE qid=? AND dead=0 AND visible_s>? "
-        "AND received>0) ORDER BY mid LIMIT ?"
-    )
-    return connection.execute(sql + open_groups, (qid, now, qid, now, count)).fetchall()
+        sql = f"SELECT {columns} FROM messages {where} ORDER BY visible_s, mid LIMIT ?"  # noqa: S608
+        return connection.execute(sql, (qid, now, count)).fetchall()
+    # Left to itself, SQLite would sort all that is visible, each time.
+    source = "messages INDEXED BY messages_in_order"
+    busy = "SELECT grp FROM messages WHERE qid=? AND dead=0 AND visible_s>? AND received>0"
+    sql = f"SELECT {columns} FROM {source} {where} AND grp NOT IN ({busy}) ORDER BY mid LIMIT ?"  # noqa: S608
+    return connection.execute(sql, (qid, now, qid, now, count)).fetchall()
 
 
 def hide(connection: sqlite3.Connection, qid: int, change: Hide, now: float) -> StoreError | None:

@@ -37,7 +37,7 @@ def lambda_handler(
     readers: Iterable[Reader] = (),
     clock: Clock = SYSTEM_CLOCK,
 ) -> LambdaHandler:
-    """Make the handler of a Lambda function, as in `handler = lambda_handler(tasks=[resize])`.
+    """The handler of a Lambda function that SQS triggers, to be kept in a global of its module.
 
     Each message is run in turn, within what the invocation has left: a handler is told to stop a
     tenth of that before its end, at most 5 s. Undone messages are named to Lambda, which leaves
