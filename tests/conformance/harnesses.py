@@ -1,9 +1,12 @@
-"""Memory stores under test, sound and broken ones, in virtual and in real time."""
+"""Memory stores under test, sound and broken ones, in virtual and in real time.
+
+And what any handle may leave behind.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from coord.clock import Clock
@@ -11,12 +14,15 @@ from coord.testing.clock import ManualClock
 from coord.testing.conformance import Gate, Harness, gate_over
 from coord.testing.memory import Manner, MemoryServer, MemoryStore
 
-__all__ = ["memory_harness", "virtual_harness"]
+__all__ = ["leftovers", "memory_harness", "virtual_harness"]
 
 
-def _leftovers() -> Mapping[str, int]:
-    files = sum(1 for _ in Path("/proc/self/fd").iterdir())
-    return {"threads": threading.active_count(), "files": files}
+def leftovers() -> dict[str, int]:
+    """What a handle may leave behind in its process."""
+    return {
+        "threads": threading.active_count(),
+        "descriptors": sum(1 for _ in Path("/proc/self/fd").iterdir()),
+    }
 
 
 def memory_harness(
@@ -46,7 +52,7 @@ def memory_harness(
         gate=gate,
         reopen=reopen,
         forget=server.forget,
-        leftovers=_leftovers,
+        leftovers=leftovers,
     )
 
 

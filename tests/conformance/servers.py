@@ -1,15 +1,13 @@
-"""What suites need of a real server: handles behind a proxy, ledgers under test, and what is left.
+"""What suites need of a real server: handles behind a proxy, and ledgers under test.
 
 Owns no kind of server: each test says how a handle is opened.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from coord.clock import SYSTEM_CLOCK
@@ -17,8 +15,9 @@ from coord.tasks.spi import LedgerStore
 from coord.testing.ledger_conformance import LedgerCheck, LedgerGate, LedgerHarness
 from coord.testing.proxy import FaultProxy
 from coord.testing.servers import ServerMember
+from tests.conformance.harnesses import leftovers
 
-__all__ = ["ProxyGate", "leftovers", "prove_ledger"]
+__all__ = ["ProxyGate", "prove_ledger"]
 
 HandleT = TypeVar("HandleT")
 
@@ -49,13 +48,6 @@ class ProxyGate(Generic[HandleT]):
 
     def lose_reply(self, needle: bytes) -> None:
         self._proxy.on_request(self._always or needle, "lose_reply")
-
-
-def leftovers() -> dict[str, int]:
-    return {
-        "threads": threading.active_count(),
-        "descriptors": sum(1 for _ in Path("/proc/self/fd").iterdir()),
-    }
 
 
 def prove_ledger(

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import boto3
 import pytest
 
 from coord.clock import SYSTEM_CLOCK
-from coord.testing.conformance import CHECKS, Check, Gate, Harness
-from coord.testing.proxy import FaultProxy
+from coord.testing.conformance import CHECKS, Check, Harness
 from coord.testing.servers import DynamoDBLocal
 from coord_dynamodb import DynamoDBStore
 from coord_dynamodb.url import Target
+from tests.conformance.harnesses import leftovers
+from tests.conformance.servers import ProxyGate
 
 pytestmark = pytest.mark.xdist_group("dynamodb")
 
@@ -31,41 +31,12 @@ OF_BATCHES = [
 ]
 
 
-class _Proxied(DynamoDBStore):
-    """A store whose close ends its proxy as well."""
-
-    proxy: FaultProxy
-
-    def close(self) -> None:
-        super().close()
-        self.proxy.close()
-
-
-class _ProxyGate:
-    """Requests to the server wait while the gate is shut."""
-
-    def __init__(self, server: _Server) -> None:
-        self._proxy = FaultProxy(server.address)
-        self.store = _Proxied(server.target(self._proxy.hostport), timeout_s=TIMEOUT_S)
-        self.store.proxy = self._proxy
-
-    def shut(self) -> None:
-        self._proxy.requests.hold()
-
-    def open(self) -> None:
-        self._proxy.requests.mend()
-
-
 class _Server:
     """The real server, as one size of transactions sees it."""
 
     def __init__(self, server: DynamoDBLocal, batch: int) -> None:
         self._server = server
         self._batch = batch
-
-    @property
-    def address(self) -> tuple[str, int]:
-        return self._server.members[0].host, self._server.members[0].port
 
     def target(self, hostport: str) -> Target:
         return Target(
@@ -76,8 +47,8 @@ class _Server:
             poll_s=0.1,
         )
 
-    def store(self) -> DynamoDBStore:
-        return DynamoDBStore(self.target(self._server.hosts), timeout_s=TIMEOUT_S)
+    def store(self, hostport: str = "") -> DynamoDBStore:
+        return DynamoDBStore(self.target(hostport or self._server.hosts), timeout_s=TIMEOUT_S)
 
     def forget(self, group: str) -> None:
         """What an operator would do: delete every item of the group."""
@@ -93,7 +64,7 @@ class _Server:
             client.delete_item(TableName=TABLE, Key={"pk": item["pk"], "sk": item["sk"]})
         client.close()
 
-    def harness(self) -> Harness:
+    def harness(self, ends: ExitStack) -> Harness:
         return Harness(
             open=self.store,
             clock=SYSTEM_CLOCK,
@@ -102,26 +73,16 @@ class _Server:
             late_s=1.0,
             timeout_s=TIMEOUT_S,
             many=200,
-            gate=self.gate,
+            gate=lambda: ProxyGate(self._server.members[0], self.store, ends),
             reopen=self._restart,
             forget=self.forget,
-            leftovers=_leftovers,
+            leftovers=leftovers,
         )
 
     def _restart(self) -> None:
         """In order: killed, DynamoDB Local forgets transactions that it has acknowledged."""
         self._server.members[0].stop()
         self._server.members[0].restart()
-
-    def gate(self) -> Gate:
-        return _ProxyGate(self)
-
-
-def _leftovers() -> Mapping[str, int]:
-    return {
-        "threads": threading.active_count(),
-        "descriptors": sum(1 for _ in Path("/proc/self/fd").iterdir()),
-    }
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +98,8 @@ def table(dynamodb_server: DynamoDBLocal) -> Iterator[DynamoDBLocal]:
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 def test_dynamodb_keeps_the_promise(check: Check, table: DynamoDBLocal) -> None:
-    check.run(_Server(table, BATCH).harness())
+    with ExitStack() as ends:
+        check.run(_Server(table, BATCH).harness(ends))
 
 
 @pytest.mark.parametrize("check", OF_BATCHES, ids=lambda check: check.name)
@@ -145,4 +107,5 @@ def test_dynamodb_keeps_the_promise(check: Check, table: DynamoDBLocal) -> None:
 def test_dynamodb_keeps_the_promise_in_transactions_of_another_size(
     check: Check, batch: int, table: DynamoDBLocal
 ) -> None:
-    check.run(_Server(table, batch).harness())
+    with ExitStack() as ends:
+        check.run(_Server(table, batch).harness(ends))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -24,11 +23,7 @@ from coord.testing.ledger_conformance import (
 )
 from coord.testing.memory_ledger import MemoryLedger, MemoryRecords
 from coord_sqlite.ledger import SqliteLedger
-
-
-def _leftovers() -> dict[str, int]:
-    descriptors = sum(1 for _ in Path("/proc/self/fd").iterdir())
-    return {"threads": threading.active_count(), "descriptors": descriptors}
+from tests.conformance.harnesses import leftovers
 
 
 def memory_harness() -> LedgerHarness:
@@ -47,7 +42,7 @@ def memory_harness() -> LedgerHarness:
         gate=lambda group: ledger_gate_over(opened(group), clock=clock),
         remove=lambda group, key: opened(group).remove(key),
         reopen=lambda: None,
-        leftovers=_leftovers,
+        leftovers=leftovers,
     )
 
 
@@ -69,7 +64,7 @@ class _File:
             connection.execute("DELETE FROM ledger WHERE grp=? AND key=?", (group, key))
 
     def leftovers(self) -> Mapping[str, int]:
-        return {**_leftovers(), "files": sum(1 for _ in self.path.parent.iterdir())}
+        return {**leftovers(), "files": sum(1 for _ in self.path.parent.iterdir())}
 
     def harness(self) -> LedgerHarness:
         return LedgerHarness(

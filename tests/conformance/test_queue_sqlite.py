@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from coord.testing.clock import ManualClock
 from coord.testing.queue_conformance import QueueCheck, QueueHarness, check_queue
 from coord_sqlite.place import Place
 from coord_sqlite.queue import SqliteQueue
+from tests.conformance.harnesses import leftovers
 from tests.conformance.queues import queue_checks
 
 MAX_RECEIVES = 3
@@ -36,11 +36,7 @@ class _File:
         )
 
     def leftovers(self) -> Mapping[str, int]:
-        return {
-            "threads": threading.active_count(),
-            "descriptors": sum(1 for _ in Path("/proc/self/fd").iterdir()),
-            "files": sum(1 for _ in self.path.parent.iterdir()),
-        }
+        return {**leftovers(), "files": sum(1 for _ in self.path.parent.iterdir())}
 
     def harness(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -16,6 +15,7 @@ from coord.model import RoleRecord, Shape
 from coord.testing.clock import ManualClock
 from coord.testing.conformance import CHECKS, Check, Gate, Harness, gate_over
 from coord_sqlite import SqliteStore
+from tests.conformance.harnesses import leftovers
 
 
 class _File:
@@ -43,11 +43,7 @@ class _File:
                 )
 
     def leftovers(self) -> Mapping[str, int]:
-        return {
-            "threads": threading.active_count(),
-            "descriptors": sum(1 for _ in Path("/proc/self/fd").iterdir()),
-            "files": sum(1 for _ in self.path.parent.iterdir()),
-        }
+        return {**leftovers(), "files": sum(1 for _ in self.path.parent.iterdir())}
 
     def harness(self, **settings: object) -> Harness:
         hooks: dict[str, object] = {
