@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from coord.testing.proxy import FaultProxy
 from coord.testing.servers import EtcdServers
 from tests.integration.etcd.tools import Etcd, started
 
@@ -22,6 +23,14 @@ def etcd(alone: EtcdServers) -> Iterator[Etcd]:
     """Its own calls."""
     with Etcd.at(alone.hosts) as calls:
         yield calls
+
+
+@pytest.fixture
+def proxy(alone: EtcdServers) -> Iterator[FaultProxy]:
+    """A way to it that can be cut."""
+    member = alone.members[0]
+    with FaultProxy((member.host, member.port)) as found:
+        yield found
 
 
 @pytest.fixture(scope="package")

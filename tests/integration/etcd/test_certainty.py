@@ -32,13 +32,6 @@ pytestmark = pytest.mark.xdist_group("etcd")
 
 
 @pytest.fixture
-def proxy(alone: EtcdServers) -> Iterator[FaultProxy]:
-    member = alone.members[0]
-    with FaultProxy((member.host, member.port)) as found:
-        yield found
-
-
-@pytest.fixture
 def store(proxy: FaultProxy) -> Iterator[EtcdStore]:
     """Behind the proxy."""
     with opened(f"etcd://{proxy.hostport}/unused", timeout_s=3.0) as found:

@@ -30,13 +30,6 @@ MANY = 2000
 
 
 @pytest.fixture
-def proxy(alone: EtcdServers) -> Iterator[FaultProxy]:
-    member = alone.members[0]
-    with FaultProxy((member.host, member.port)) as found:
-        yield found
-
-
-@pytest.fixture
 def store(alone: EtcdServers) -> Iterator[EtcdStore]:
     with opened(alone.url("unused")) as found:
         yield found

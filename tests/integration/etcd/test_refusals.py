@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -43,13 +42,6 @@ from tests.integration.etcd.tools import (
 pytestmark = pytest.mark.xdist_group("etcd")
 
 SLACK_S = 2.0
-
-
-@pytest.fixture
-def proxy(alone: EtcdServers) -> Iterator[FaultProxy]:
-    member = alone.members[0]
-    with FaultProxy((member.host, member.port)) as found:
-        yield found
 
 
 def _free_port() -> int:

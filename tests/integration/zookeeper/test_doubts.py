@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -22,13 +22,6 @@ from tests.integration.zookeeper.support import (
 )
 
 pytestmark = pytest.mark.xdist_group("zookeeper")
-
-
-@pytest.fixture
-def proxy(zookeeper_server: ZooKeeperServers) -> Iterator[FaultProxy]:
-    member = zookeeper_server.members[0]
-    with FaultProxy((member.host, member.port)) as found:
-        yield found
 
 
 @pytest.mark.parametrize("what", ["claim", "release"])

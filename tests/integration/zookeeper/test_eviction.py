@@ -40,13 +40,6 @@ pytestmark = pytest.mark.xdist_group("zookeeper")
 TTL_S = 30.0
 
 
-@pytest.fixture
-def proxy(zookeeper_server: ZooKeeperServers) -> Iterator[FaultProxy]:
-    member = zookeeper_server.members[0]
-    with FaultProxy((member.host, member.port)) as found:
-        yield found
-
-
 @contextmanager
 def patient(
     hosts: str, *, timeout_s: float = TIMEOUT_S

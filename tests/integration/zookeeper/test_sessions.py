@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -33,13 +33,6 @@ from tests.integration.zookeeper.support import (
 pytestmark = pytest.mark.xdist_group("zookeeper")
 
 TTL_S = 1.0
-
-
-@pytest.fixture
-def proxy(zookeeper_server: ZooKeeperServers) -> Iterator[FaultProxy]:
-    member = zookeeper_server.members[0]
-    with FaultProxy((member.host, member.port)) as found:
-        yield found
 
 
 def calls(session: ZooKeeperSession, claim: Claim, version: int) -> list[Callable[[], object]]:

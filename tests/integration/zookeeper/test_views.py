@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
@@ -27,13 +26,6 @@ pytestmark = pytest.mark.xdist_group("zookeeper")
 SHARDS = 2000
 QUIET_BYTES = 1_000
 NAME_BYTES = 30
-
-
-@pytest.fixture
-def proxy(zookeeper_server: ZooKeeperServers) -> Iterator[FaultProxy]:
-    member = zookeeper_server.members[0]
-    with FaultProxy((member.host, member.port)) as found:
-        yield found
 
 
 def test_a_view_reads_only_what_changed(
