@@ -11,13 +11,14 @@ import signal
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from coord.errors import StoreError
 from coord.tasks import Ledger
-from coord.tasks.ledger import State
+from coord.tasks.ledger import Known, State
 from coord.tasks.opening import open_queue
 from coord.tasks.queue.payload import JsonCodec, outgoing
 from coord.tasks.queue.spi import Outgoing, Queue
@@ -48,7 +49,9 @@ class Line(NamedTuple):
 class Hauler:
     """One worker process."""
 
-    def __init__(self, name: str, command: list[str], log: Path, environment: dict[str, str]):
+    def __init__(
+        self, name: str, command: list[str], log: Path, environment: Mapping[str, str]
+    ) -> None:
         self.name = name
         self.log = log
         with log.open("wb") as stderr:
@@ -58,7 +61,7 @@ class Hauler:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
-                env=os.environ | environment,
+                env={**os.environ, **environment},
             )
 
     def await_live(self) -> None:
@@ -90,7 +93,7 @@ class Depot:
     """A queue, its ledger, its workers and their journal."""
 
     def __init__(
-        self, folder: Path, url: str = "", *, environment: dict[str, str] | None = None
+        self, folder: Path, url: str = "", *, environment: Mapping[str, str] | None = None
     ) -> None:
         self.folder = folder
         self.url = url or f"sqlite:///{folder}/queue.db?max_receives=100"
@@ -172,13 +175,17 @@ class Depot:
         """What the processes said, the end of it."""
         return "\n".join(hauler.log.read_text()[-2000:] for hauler in self.haulers)
 
+    def count(self, what: str, *names: str) -> int:
+        """How many lines there are of one kind, by these workers or by all."""
+        return sum(not names or line.name in names for line in self.lines(what))
+
     # ------------------------------------------------------------------ what must have happened
 
     def lost(self, count: int) -> list[int]:
         """Which of so many keys never completed, as the ledger says."""
         keys = [f"haul/{n}" for n in range(count)]
         with Ledger.open(self.ledger_url, timeout_s=10.0) as ledger:
-            known = {}
+            known: dict[str, Known] = {}
             for start in range(0, count, 500):
                 known |= ledger.look(keys[start : start + 500])
         return [
@@ -214,7 +221,7 @@ class Depot:
                 starts[line.message].append(line)
         found: Counter[str] = Counter()
         for runs in starts.values():
-            for before, after in zip(runs, runs[1:], strict=False):
+            for before, after in pairwise(runs):
                 how = ended.get(before.delivery, "")
                 if how in {"failed", "returned", "deferred"}:
                     found[how] += 1

@@ -6,6 +6,8 @@ reason is counted there, whatever the workers say.
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests.integration.queue.chaos import rage
@@ -30,7 +32,7 @@ def test_nothing_is_lost_or_completed_twice_while_workers_die_and_stand_still(
     depot.send("haul", count, s=0.05)
     struck = rage(depot, start, _WORKERS, pause_s=1.7 * _VISIBILITY_S, within_s=500.0)
     why = depot.second_starts()
-    print(f"struck {dict(struck)}; second starts {dict(why)}")
+    sys.stdout.write(f"struck {dict(struck)}; second starts {dict(why)}\n")
     assert depot.lost(count) == [], depot.logs()
     assert depot.doubled() == {}
     assert why["untold"] == 0

@@ -137,11 +137,13 @@ def tasks_of(journal: Journal, folder: str) -> list[Any]:
         note("success", job, n)
 
     @task("coro")
-    async def coro(job: Job, n: int, s: float = 0.0) -> None:
-        """Work for so long on the loop."""
+    async def coro(job: Job, n: int, s: float = 0.0, held: str = "") -> None:
+        """Work for so long on the loop, or until a file shows."""
         note("start", job, n)
+        end_s = SYSTEM_CLOCK.now() + s
         try:
-            await asyncio.sleep(s)
+            while SYSTEM_CLOCK.now() < end_s and not (held and Path(folder, held).exists()):
+                await asyncio.sleep(_STEP_S)
         except asyncio.CancelledError:
             note("told", job)
             raise
@@ -165,7 +167,7 @@ def main(given: str) -> None:
         tasks=tasks_of(journal, folder),
         settings=settings,
         listener=Told(journal),
-        opener=lambda url, **opened: Watched(open_queue(url, **opened), journal),  # type: ignore[arg-type,return-value]
+        opener=lambda url, **opened: Watched(open_queue(url, **opened), journal),  # type: ignore[arg-type]
         **wanted,
     )
     worker.start()
