@@ -28,7 +28,7 @@ from coord.tasks.queue.listener import Listener
 from coord.tasks.queue.runs import Ended
 from coord.telemetry import EventLog
 
-__all__ = ["Handler", "handle_messages"]
+__all__ = ["Handler", "Telling", "handle_messages"]
 
 _WAIT_S = 0.5
 _DRAIN_S = 1.0
@@ -63,7 +63,7 @@ class Handler:
         return True
 
 
-class _Telling(Listener):
+class Telling(Listener):
     """Writes what becomes of messages into the event log."""
 
     def __init__(self, events: EventLog) -> None:
@@ -114,7 +114,7 @@ def handle_messages(url: str, member: str, database: Path, *, ttl_s: float) -> N
             settings=Settings(visibility_s=visibility_s(ttl_s), wait_s=_WAIT_S),
             admission=Fixed(HANDLERS, ahead=0),
             drain_s=_DRAIN_S,
-            listener=_Telling(events),
+            listener=Telling(events),
             opener=partial(opened, events),
         )
         events.member("start")
