@@ -133,6 +133,8 @@ def _arguments(payload: str) -> dict[str, Any]:
     type=Whole(min=1, max=1000),
     help="How many handlers at once; else as many as it finds to be good.",
 )
+@click.option("--fleet", default=None, metavar="URL", help="The store in which ROLE is paused.")
+@click.option("--role", default=None, help="`coord pause FLEET ROLE` stops this worker.")
 @duration_option("--visibility", default="30s", text="How long a message is hidden at a time.")
 @duration_option("--drain", default="30s", zero=True, text="What running handlers get to end.")
 @click.option("--json", "as_json", is_flag=True, help="Answer, and err, in JSON.")
@@ -141,6 +143,8 @@ def run(  # noqa: PLR0917  click hands them over by name
     app: str,
     ledger: str | None,
     concurrency: int | None,
+    fleet: str | None,
+    role: str | None,
     visibility_s: float,
     drain_s: float,
     *,
@@ -160,6 +164,8 @@ def run(  # noqa: PLR0917  click hands them over by name
         url,
         tasks=tasks_in(app),
         ledger=ledger,
+        fleet=fleet,
+        role=role,
         concurrency=concurrency,
         visibility_s=visibility_s,
         wait_s=1.0 if until_empty else 5.0,

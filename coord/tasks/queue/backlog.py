@@ -144,6 +144,11 @@ class Backlog:
         if limit != before:
             self._limited(limit, self._admission.why)
 
+    def empty(self) -> list[InHand]:
+        """What was waiting, to be given back."""
+        with self._changed:
+            return self._admission.drain()
+
     def close(self) -> list[InHand]:
         """Nobody takes any more; what was waiting, to be given back."""
         with self._changed:

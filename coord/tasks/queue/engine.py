@@ -87,6 +87,7 @@ class Engine:
         self._latest_sent_s = 0.0
         self._is_stopping = False
         self._is_cancelled = False
+        self._paused = ""
         self._quiet = threading.Condition()
         self._loop = Loop()
         self._crew = Crew(self._backlog, self._work, settings.most_threads)
@@ -157,6 +158,20 @@ class Engine:
             in_hand = self._counts["received"] - self._counts["left"]
         return not in_hand and self._intake.empty_answers > 0
 
+    def pause(self, why: str) -> None:
+        """Receive nothing until `resume`: give back what has not begun, tell what runs."""
+        self._paused = why
+        self._intake.is_paused = True
+        for hand in self._backlog.empty():
+            self._leave(hand, Ended(Outcome.RETURNED, why=why))
+        for job in list(self._running.values()):
+            job.cancel(why)
+
+    def resume(self) -> None:
+        """Receive again."""
+        self._paused = ""
+        self._intake.is_paused = False
+
     def stop(self) -> None:
         """Receive no more, and give back at once what has not begun. What runs goes on."""
         self._is_stopping = True
@@ -209,9 +224,9 @@ class Engine:
         self._put(ready)
 
     def _put(self, hands: list[InHand]) -> None:
-        why = _STOPS
+        why = self._paused or _STOPS
         try:
-            if not self._is_stopping and self._backlog.put(hands):
+            if not (self._is_stopping or self._paused) and self._backlog.put(hands):
                 self._crew.call_up()
                 return
         except Exception as error:  # noqa: BLE001  an admission is the user's
@@ -240,8 +255,9 @@ class Engine:
                 return
             call, job = found
             self._running[hand] = job
-            if self._is_cancelled:  # by somebody who may have looked at what runs just before
-                job.cancel(_STOPS)
+            if why := self._paused or (_STOPS if self._is_cancelled else ""):
+                job.cancel(why)  # somebody may have looked at what runs just before
+                job.check()
             self._listener.began(hand)
             if call.handler.is_async:
                 self._run_async(hand, call, job)

@@ -58,6 +58,10 @@ class Heard(Listener):
         """See `Listener`."""
         _tell(self._to.undeleted, hand, why)
 
+    def paused(self, why: str) -> None:
+        """See `Listener`."""
+        _tell(self._to.paused, why)
+
     def trouble(self, what: str) -> None:
         """See `Listener`."""
         _tell(self._to.trouble, what)

@@ -49,6 +49,8 @@ class Intake:
         self._received = received
         self._failing = failing
         self._over = threading.Event()
+        self.is_paused = False
+        """Whether to ask for nothing for now; a request that is under way ends by itself."""
         self._pause_s = 0.0
         self.empty_answers = 0
         """How many answers in a row held nothing."""
@@ -77,6 +79,9 @@ class Intake:
                 self._pause()
 
     def _turn(self) -> None:
+        if self.is_paused:
+            self._over.wait(_ROOM_NAP_S)
+            return
         count = min(self._size, self._backlog.room())
         if count <= 0:
             self._backlog.wait_for_room(_ROOM_NAP_S)

@@ -36,5 +36,8 @@ class Listener:
     def undeleted(self, hand: InHand, why: str) -> None:
         """A message was done and could not be deleted: it will come again."""
 
+    def paused(self, why: str) -> None:
+        """Nothing is received from now on; with an empty reason: it is again."""
+
     def trouble(self, what: str) -> None:
         """A request to the queue failed; it is tried again."""

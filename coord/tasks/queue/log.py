@@ -64,6 +64,13 @@ class LogListener(Listener):
         """What was done comes again."""
         self._log.warning("message-undeleted", message=hand.message.id, why=why)
 
+    def paused(self, why: str) -> None:
+        """Somebody has paused the worker's role, or resumed it."""
+        if why:
+            self._log.warning("worker-paused", why=why)
+        else:
+            self._log.warning("worker-resumed")
+
     def trouble(self, what: str) -> None:
         """A request failed."""
         self._log.warning("queue-trouble", why=what)

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from coord.clock import SYSTEM_CLOCK, Clock
 from coord.errors import ConfigError, StoreUnavailable, UsageError
+from coord.model import checked_name
 from coord.runtime.stop_signals import stopped_by_signals
 from coord.tasks.job import Memory
 from coord.tasks.ledger import Ledger
@@ -25,6 +26,7 @@ from coord.tasks.queue.engine import MOST_THREADS, Engine, Settings
 from coord.tasks.queue.heard import Heard
 from coord.tasks.queue.listener import Listener
 from coord.tasks.queue.log import LogListener
+from coord.tasks.queue.pauses import Pauses
 from coord.tasks.queue.payload import Handler
 from coord.tasks.queue.signals import Signals
 from coord.tasks.queue.spi import Queue, Reader
@@ -59,6 +61,9 @@ class Worker:
     `drain_s`: how long running handlers may go on after `stop()`; then they are told to stop.
     `wait_s`: how long a request waits for messages; stopping takes up to that long to let go of the
     queue, although what it holds is given back at once.
+    `fleet` and `role`: the URL of a store's group and a role in it; `coord pause FLEET ROLE` then
+    pauses this worker within seconds: what has not begun is given back, running handlers are told
+    to stop, no tick is enqueued, until `coord resume`.
     `readers`: read messages that no coord has sent, such as `coord_sqs.s3_event("resize")`.
     `opener`: opens the queue as `open_queue` does, for those who want to see each request.
 
@@ -71,6 +76,8 @@ class Worker:
         *,
         tasks: Iterable[Any],
         ledger: str | None = None,
+        fleet: str | None = None,
+        role: str | None = None,
         visibility_s: float = 30.0,
         concurrency: int | None = None,
         tenant: str = "",
@@ -88,6 +95,7 @@ class Worker:
         self._handlers = handlers_of(marked)
         self._scheduled = [spec for spec in map(spec_of, marked) if spec.schedule is not None]
         self._ledger_url = ledger
+        self._fleet_role = _fleet_role(fleet, role)
         self._settings = settings or Settings(
             visibility_s=visibility_s,
             wait_s=wait_s,
@@ -112,6 +120,7 @@ class Worker:
         self._queue: Queue | None = None
         self._ledger: Ledger | None = None
         self._enqueuer: Enqueuer | None = None
+        self._pauses: Pauses | None = None
         self._last_counts: Mapping[str, int] = {}
         if self._scheduled and ledger is None:
             raise ConfigError(
@@ -175,9 +184,41 @@ class Worker:
             clock=self._clock,
             listener=self._listener or LogListener(queue.name),
         )
+        if self._fleet_role is not None:
+            self._pauses = Pauses(
+                *self._fleet_role,
+                clock=self._clock,
+                timeout_s=timeout_s,
+                paused=self._pause,
+                resumed=self._resume,
+                failing=self._trouble,
+            )
+            self._pauses.start()
         self._engine.start()
         if self._enqueuer is not None:
             self._enqueuer.start()
+
+    def _pause(self, why: str) -> None:
+        engine, enqueuer = self._engine, self._enqueuer
+        if enqueuer is not None:
+            enqueuer.is_paused = True
+        if engine is not None:
+            engine.pause(why)
+        self._heard().paused(why)
+
+    def _resume(self) -> None:
+        engine, enqueuer = self._engine, self._enqueuer
+        if engine is not None:
+            engine.resume()
+        if enqueuer is not None:
+            enqueuer.is_paused = False
+        self._heard().paused("")
+
+    def _trouble(self, why: str) -> None:
+        self._heard().trouble(why)
+
+    def _heard(self) -> Heard:
+        return Heard(self._listener or LogListener(self.url))
 
     def stop(self) -> None:
         """Ask for the end and return at once. Safe in signal handlers, and for handlers."""
@@ -208,6 +249,9 @@ class Worker:
         enqueuer, self._enqueuer = self._enqueuer, None
         left: list[str] = []
         end_s = min(self._settings.visibility_s / 5, _MOST_ENDING_S)
+        pauses, self._pauses = self._pauses, None
+        if pauses is not None and not pauses.close(end_s):
+            left.append("pauses")
         if engine is not None:
             engine.stop()
             if not engine.drain(self._drain_s):
@@ -218,8 +262,7 @@ class Worker:
         if enqueuer is not None and not enqueuer.close(end_s):
             left.append("ticks")
         if left:
-            why = f"did not end in time: {', '.join(left)}"
-            Heard(self._listener or LogListener(self.url)).trouble(why)
+            self._trouble(f"did not end in time: {', '.join(left)}")
         ledger, self._ledger = self._ledger, None
         queue, self._queue = self._queue, None
         for part in (ledger, queue):
@@ -253,7 +296,7 @@ class Worker:
         try:
             return not self._queue.depth().undone
         except StoreUnavailable as error:
-            Heard(self._listener or LogListener(self.url)).trouble(str(error))
+            self._trouble(str(error))
             return False
 
     @property
@@ -281,6 +324,17 @@ class Worker:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _fleet_role(fleet: str | None, role: str | None) -> tuple[str, str] | None:
+    if fleet is None and role is None:
+        return None
+    if fleet is None or role is None:
+        raise ConfigError(
+            "a worker is paused by a role of a fleet, and one of the two is missing",
+            cure="Give both: fleet='etcd://…/prod', role='resize'; or neither.",
+        )
+    return fleet, checked_name("role", role)
 
 
 def _admission(concurrency: int | None, tenant: str) -> Admission:

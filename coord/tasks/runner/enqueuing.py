@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from coord.errors import CoordError, Fenced, InProgress
 from coord.tasks.ledger import Ledger
 from coord.tasks.mark import TaskSpec
+from coord.tasks.queue.asking import ended_in
 from coord.tasks.queue.payload import Codec, outgoing
 from coord.tasks.queue.spi import Queue
 from coord.tasks.runner.notes import LedgerNotes, enqueued_key, kept_s
@@ -47,6 +48,8 @@ class Enqueuer:
         self._codec = codec
         self._wall = wall
         self._over = threading.Event()
+        self.is_paused = False
+        """Whether to put nothing on the queue for now; what is due then counts as missed."""
         self._pauses: dict[str, float] = {}
         self._tasks = [(spec, _rounds(spec, ledger, queue.name)) for spec in specs]
         self._thread = threading.Thread(target=self._run, name="coord-queue-ticks", daemon=True)
@@ -58,13 +61,14 @@ class Enqueuer:
     def close(self, timeout_s: float) -> bool:
         """Put nothing more on the queue; whether it ended in time."""
         self._over.set()
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        return ended_in(self._thread, timeout_s)
 
     def _run(self) -> None:
         pause_s = 0.0
         while not self._over.wait(pause_s):
-            pause_s = min(self._turn(spec, rounds) for spec, rounds in self._tasks)
+            pause_s = _REST_S
+            if not self.is_paused:
+                pause_s = min(self._turn(spec, rounds) for spec, rounds in self._tasks)
 
     def _turn(self, spec: TaskSpec, rounds: Rounds) -> float:
         """Put on the queue what is due of one task; when to look again, from now."""

@@ -39,8 +39,10 @@ class Leading:
         self._term = term
         self._duty = duty
         self._rounds = rounds
-        self._patience = Patience(term.role.progress_timeout_s, duty.clock)
-        self._runs = Runs(term, duty, notes, self._patience)
+        limit_s = term.role.progress_timeout_s
+        self._with_ledger = Patience(limit_s, duty.clock)
+        self._with_runs = Patience(limit_s, duty.clock)
+        self._runs = Runs(term, duty, notes, self._with_runs)
         self._todo: deque[TickPart] = deque()
         self._plan_holds_until_s = 0.0
         self._pause_s = 0.0
@@ -50,14 +52,15 @@ class Leading:
         try:
             while not self._term.stopping:
                 self._wait(self._turn())
-                if not self._runs and (error := self._patience.spent()) is not None:
+                error = self._with_ledger.spent() or self._with_runs.spent()
+                if error is not None and not self._runs:
                     self._give_up(error)
                     return
         finally:
             self._runs.stop()
 
     def _give_up(self, error: BaseException) -> None:
-        if self._patience.blames(error):
+        if Patience.blames(error):
             raise error
         task, why = self._duty.spec.name, str(error)
         _log.error("term-returned", task=task, term=str(self._term.key), why=why)
@@ -69,10 +72,11 @@ class Leading:
             seconds = self._round() if seconds is None else seconds
         except CoordError as error:
             self._todo.clear()
-            self._patience.bad(error)
+            self._with_ledger.bad(error)
             _log.warning("plan-failed", task=self._duty.spec.name, why=str(error))
             self._pause_s = min(_LONGEST_S, max(_REST_S, 2 * self._pause_s))
             return random.uniform(self._pause_s / 2, self._pause_s)
+        self._with_ledger.good()
         self._pause_s = 0.0
         return seconds
 
@@ -100,8 +104,6 @@ class Leading:
         self._todo = deque(plan.start)
         if not self._begin() or elsewhere:
             waits.append(_ELSEWHERE_S)
-        if not (plan.start or self._runs.rested_in_s(now_s)):
-            self._patience.good()
         return max(0.0, min(waits))
 
     def _begin(self) -> bool:

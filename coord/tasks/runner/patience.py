@@ -24,7 +24,7 @@ __all__ = ["Patience"]
 
 
 class Patience:
-    """Of one term. Any thread."""
+    """Of one term, with its ledger or with its runs. Any thread."""
 
     def __init__(self, limit_s: float | None, clock: Clock) -> None:
         self._limit_s = limit_s
@@ -34,12 +34,12 @@ class Patience:
         self._latest: tuple[float, BaseException] | None = None
 
     def good(self) -> None:
-        """Something that was due got done, or nothing is due."""
+        """It works."""
         with self._lock:
             self._since_s = self._latest = None
 
     def bad(self, error: BaseException) -> None:
-        """It did not, and why."""
+        """It does not, and why."""
         with self._lock:
             now_s = self._clock.now()
             self._since_s = now_s if self._since_s is None else self._since_s
