@@ -12,7 +12,7 @@ from coord_sqs.failures import judged, of_entry, party_of
 
 PARTY = party_of("housekeeping", "http://sqs:9324")
 NO, UNKNOWN = Certainty.NOT_APPLIED, Certainty.UNKNOWN
-TOKEN = "FwoGZXIvYXdzEBYaDTOKEN"
+LEAKED = "FwoGZXIvYXdzEBYaDTOKEN"
 URL = "http://sqs:9324/"
 
 
@@ -63,8 +63,8 @@ def test_a_denied_action_is_named() -> None:
 
 def test_what_a_server_says_of_credentials_is_not_repeated() -> None:
     for code in ("InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken"):
-        error = judged(_answer(code, f"token {TOKEN} is bad", 403), PARTY).error
-        assert TOKEN not in str(error)
+        error = judged(_answer(code, f"token {LEAKED} is bad", 403), PARTY).error
+        assert LEAKED not in str(error)
 
 
 @pytest.mark.parametrize(
