@@ -8,6 +8,9 @@ on, and its successor does not begin with a full one.
   are kept by the minute and count until the end of theirs, an hour later: never for too short.
 - The time is the wall clock's, never earlier than the last one written: no clock that is set back
   frees anything. One that leaps ahead frees what was spent before; that is a stated non-guarantee.
+  It does not stop the budget for as long as it was ahead: a record that we have seen unmoved for an
+  hour, on our own boot clock, is older than that
+  (`test_a_clock_that_leapt_ahead_stops_no_budget_for_longer_than_an_hour`).
 - Each grant is written, conditional on what was read, before it is given: a crash between spends
   without an act, never the reverse, and of two who read the same one must read again.
 - Who stands on an older token of its scope than the record has seen gets nothing: a deposed leader
@@ -26,6 +29,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import NamedTuple
 
+from coord.clock import SYSTEM_CLOCK, Clock
 from coord.errors import BudgetSpent, ConfigError, Fenced, StoreConflict, StoreRefused
 from coord.tasks.spi import LedgerStore
 
@@ -34,7 +38,10 @@ __all__ = ["Budgets", "Spender"]
 _HOUR_S = 3600
 _MINUTE_S = 60
 _KEEP_S = 14 * 86_400.0
+_UNMOVED_S = 1.01 * _HOUR_S  # clocks of one machine run no more apart than this allows for
 _TRIES = 20
+_PAUSE_S = 0.005
+_MOST_PAUSE_S = 0.25
 _MOST_SCOPES = 512
 
 
@@ -130,9 +137,17 @@ def _refusal(
 class Budgets:
     """The budgets of one ledger. Any thread."""
 
-    def __init__(self, store: LedgerStore, *, wall: Callable[[], float] = time.time) -> None:  # noqa: TID251
+    def __init__(
+        self,
+        store: LedgerStore,
+        *,
+        wall: Callable[[], float] = time.time,  # noqa: TID251
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
         self._store = store
         self._wall = wall
+        self._clock = clock
+        self._seen: dict[str, tuple[str, float]] = {}
 
     def spend(self, name: str, who: Spender, *, per_hour: int, amount: int = 1) -> None:
         """Take `amount`. Raises `BudgetSpent`, `Fenced`, and the store's errors.
@@ -144,6 +159,8 @@ class Budgets:
         for attempt in range(_TRIES):
             entry = self._store.read([key]).get(key)
             record = Spent() if entry is None else Spent.from_bytes(name, entry.body)
+            if entry is not None and self._unmoved_s(name, entry.tag) >= _UNMOVED_S:
+                record = Spent(tokens=record.tokens)
             body = spent(
                 record, name, who, per_hour=per_hour, amount=amount, now_s=self._wall()
             ).to_bytes()
@@ -151,13 +168,22 @@ class Budgets:
                 tag = None if entry is None else entry.tag
                 self._store.write(key, body, expect=tag, keep_s=_KEEP_S)
             except StoreConflict:
-                time.sleep(random.uniform(0, 0.005 * (attempt + 1)))
+                time.sleep(random.uniform(0, min(_MOST_PAUSE_S, _PAUSE_S * 2.0**attempt)))
                 continue
             return
         raise StoreConflict(
             f"budget {name!r} was spent by others {_TRIES} times while we tried",
             cure="Ask again; or give each shard a budget of its own.",
         )
+
+    def _unmoved_s(self, name: str, tag: str) -> float:
+        """For how long this writing of the record has been seen, on the boot clock."""
+        now_s = self._clock.now()
+        seen_tag, since_s = self._seen.get(name, ("", now_s))
+        if seen_tag != tag:
+            self._seen[name] = (tag, now_s)
+            return 0.0
+        return now_s - since_s
 
 
 def _check(name: str, *, per_hour: int, amount: int) -> None:
