@@ -10,9 +10,10 @@ wedge that nobody noticed) there was no failover: gap and faux tell about that. 
 the window closed before a successor acted, *total* is the time until then, so that the
 worst cases are not left out, and the parts that did not happen are left out.
 
-Of an item of a queue *detect* is from the fault to the moment when another handler was given it,
-and there is no *claim*: nobody asks for an item. What its holder got done itself, struck or not, is
-no failover.
+Of an item of a queue *detect* is to the moment when another handler was given it, and there is no
+*claim*: nobody asks for an item. A target that goes on taking items while it is struck (a wedge)
+keeps these from others as well: they count from when it got them. What the target got done itself
+is no failover.
 
 **False failover**: a tenure taken from, or given up by, a member that no fault struck: reported by
 the member itself ("session-lost", "session-given-up", "late", "deposed", "lapsed"), neither during
@@ -98,11 +99,17 @@ def failovers(line: Timeline, window: Span) -> list[Failover]:
         if not window.start_s <= fault.begin_s < window.end_s or fault.target.member == EVERYBODY:
             continue
         for tenures in line.by_key.values():
-            held = [one for one in tenures if fault.strikes(one.who) and _holds(one, fault)]
-            if held and _name(held[-1]) not in done:
-                failover = _one(line, fault, held[-1], window, first_acts)
+            held = [one for one in tenures if fault.strikes(one.who) and _suffers(line, one, fault)]
+            if held and not any(_name(one) in done for one in held):
+                failover = _one(line, fault, held, window, first_acts)
                 found += [failover] if failover else []
     return found
+
+
+def _suffers(line: Timeline, tenure: Tenure, fault: Fault) -> bool:
+    """Whether the fault struck it: it was held then or, an item, taken while it was in force."""
+    during = fault.begin_s <= tenure.lead_s < fault.end_s
+    return _holds(tenure, fault) or (during and tenure.key.role in line.queues)
 
 
 def _holds(tenure: Tenure, fault: Fault) -> bool:
@@ -113,27 +120,29 @@ def _holds(tenure: Tenure, fault: Fault) -> bool:
 def _one(
     line: Timeline,
     fault: Fault,
-    held: Tenure,
+    struck: Sequence[Tenure],
     window: Span,
     first_acts: dict[_Name, float],
 ) -> Failover | None:
+    held = struck[-1]
+    since = max(fault.begin_s, struck[0].lead_s)
     successor = _successor(line.by_key[held.key], held, fault, window)
     if successor is None:
         if any(span.start_s < window.end_s <= span.end_s for span in held.acting):
             return None
-        return Failover(held.key, fault, None, None, None, window.end_s - fault.begin_s)
+        return Failover(held.key, fault, None, None, None, window.end_s - since)
     is_item = held.key.role in line.queues
     told = successor.lead_s if is_item else min(successor.asked_s, successor.lead_s)
-    asked = max(fault.begin_s, told)
+    asked = max(since, told)
     acted = first_acts.get(_name(successor), math.inf)
     warm_up = acted - successor.lead_s if acted < window.end_s else None
     return Failover(
         held.key,
         fault,
-        detect_s=asked - fault.begin_s,
+        detect_s=asked - since,
         claim_s=None if is_item else successor.lead_s - asked,
         warm_up_s=warm_up,
-        total_s=min(acted, window.end_s) - fault.begin_s,
+        total_s=min(acted, window.end_s) - since,
     )
 
 

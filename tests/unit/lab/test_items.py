@@ -283,6 +283,22 @@ def test_an_item_that_its_struck_handler_got_done_is_no_failover() -> None:
     assert failovers(s.timeline, ALL) == []
 
 
+def test_an_item_that_a_wedged_handler_takes_counts_from_then() -> None:
+    s = queue()
+    for seat in (6, 7):
+        item(s, seat, at=1)
+    s.fault("wedge", "a", 0.9, effect=0.9, end=9)
+    take(s, 2, "a", 7, 1, until=3)
+    take(s, 3.25, "a", 7, 2, until=4.25)  # it gets it once more, and hangs as before
+    take(s, 5, "b", 7, 3, until=9)
+    do(s, 5.5, "b", 7, 3)
+    take(s, 9.1, "a", 6, 1, until=20)  # mended
+    do(s, 9.2, "a", 6, 1)
+    s.last(10)
+    (found,) = failovers(s.timeline, ALL)
+    assert (found.detect_s, found.warm_up_s, found.total_s) == pytest.approx((3, 0.5, 3.5))
+
+
 def test_an_item_that_nobody_got_after_a_fault_counts_to_the_end_of_the_window() -> None:
     s = queue()
     item(s, 7, at=1)
