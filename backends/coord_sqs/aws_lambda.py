@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from coord.clock import SYSTEM_CLOCK, Clock
-from coord.errors import ConfigError
+from coord.errors import ConfigError, InternalError
 from coord.tasks.queue.pushed import Codec, Pushed
 from coord.tasks.queue.spi import Message, Reader
+from coord_sqs.entries import message
 
 __all__ = ["LambdaHandler", "lambda_handler"]
 
@@ -59,7 +60,7 @@ def lambda_handler(
                 ordered=queue.endswith(_FIFO),
                 left_s=max(0.0, end_s - clock.now()),
             )
-        return {"batchItemFailures": [{"itemIdentifier": message.id} for message in undone]}
+        return {"batchItemFailures": [{"itemIdentifier": one.id} for one in undone]}
 
     return handler
 
@@ -84,7 +85,7 @@ def _messages(event: Any) -> Mapping[str, Sequence[Message]]:  # noqa: ANN401  L
     for record in records:
         try:
             found.setdefault(record["eventSourceARN"], []).append(_message(record))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, InternalError, KeyError, TypeError, ValueError) as error:
             raise ConfigError(
                 f"a record of this event is no message of SQS: {error!r}", cure=_CURE
             ) from error
@@ -92,24 +93,18 @@ def _messages(event: Any) -> Mapping[str, Sequence[Message]]:  # noqa: ANN401  L
 
 
 def _message(record: Mapping[str, Any]) -> Message:
-    system: Mapping[str, str] = record.get("attributes") or {}
+    """A record says the same as an answer of SQS, in another spelling."""
     named: Mapping[str, Mapping[str, Any]] = record.get("messageAttributes") or {}
-    return Message(
-        id=_text(record["messageId"]),
-        receipt=record.get("receiptHandle") or "",
-        body=record.get("body") or "",
-        received=int(system.get("ApproximateReceiveCount") or 1),
-        attributes={
-            name: str(value["stringValue"])
-            for name, value in named.items()
-            if value.get("stringValue") is not None
-        },
-        group=system.get("MessageGroupId") or "",
-        sent_at_s=int(system.get("SentTimestamp") or 0) / 1000,
+    if not isinstance(record["messageId"], str) or not record["messageId"]:
+        raise ValueError(f"its messageId is {record['messageId']!r}")
+    return message(
+        {
+            "MessageId": record["messageId"],
+            "ReceiptHandle": record.get("receiptHandle") or "",
+            "Body": record.get("body"),
+            "Attributes": record.get("attributes"),
+            "MessageAttributes": {
+                name: {"StringValue": value.get("stringValue")} for name, value in named.items()
+            },
+        }
     )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"its messageId is {value!r}")
-    return value
