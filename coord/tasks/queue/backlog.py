@@ -118,9 +118,12 @@ class Backlog:
                 if self._is_over:
                     return None
                 hand = self._admission.take(self._running, self._clock.now())
-                self._is_held = hand is None and self._running < self._admission.limit
                 if hand is not None:
+                    self._is_held = False
                     break
+                self._is_held = (
+                    self._admission.waiting > 0 and self._running < self._admission.limit
+                )
                 self._idle += 1
                 self._changed.wait(_NAP_S if self._admission.waiting else None)
                 self._idle -= 1

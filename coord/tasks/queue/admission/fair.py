@@ -132,7 +132,7 @@ class Fair:
         held = []
         limit = self._limit.value
         for tenant in self._line.values():
-            if self._is_spent(tenant, now):
+            if self._quota is not None and self._is_spent(tenant, now):
                 continue
             if self._tenants.is_below(tenant, limit, now):
                 return tenant

@@ -25,6 +25,7 @@ __all__ = ["Tenant", "Tenants"]
 _START = 1
 _SMALL = 2
 _HABIT_S = 60.0
+_SHORT_S = 0.1
 _UNUSED_S = 60.0
 _FORGET_S = 120.0
 _PATIENCE_S = 30.0
@@ -47,7 +48,12 @@ class _Average:
         return self.level + (self.value - self.level) * exp(-(now - self.since_s) / _HABIT_S)
 
     def moved(self, by: int, now: float) -> None:
-        self.value, self.since_s = self.at(now), now
+        past_s = now - self.since_s
+        if past_s > _SHORT_S:
+            self.value = self.at(now)
+        else:  # the same, without the exponential
+            self.value += (self.level - self.value) * past_s / _HABIT_S
+        self.since_s = now
         self.level += by
 
 
@@ -152,8 +158,8 @@ class Tenants:
     def is_below(self, tenant: Tenant, limit: int, now: float) -> bool:
         """Whether a tenant that waits is below its limit, which time may have moved."""
         tenant.limit = min(tenant.limit, limit)
-        halvings = int((now - tenant.reached_s) / _UNUSED_S)
-        if halvings > 0:
+        if now - tenant.reached_s >= _UNUSED_S:
+            halvings = int((now - tenant.reached_s) / _UNUSED_S)
             tenant.limit = max(_START, tenant.limit >> min(halvings, _MOST_HALVINGS))
             tenant.reached_s = now
         if tenant.running < tenant.limit:
