@@ -35,6 +35,7 @@ _DRAIN_S = 2.5
 _WARM = 100
 _START_S = 30.0
 _SETTLE_S = 10.0
+_STILL_S = 0.5
 _LOOK_S = 0.02
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -191,10 +192,13 @@ class _Race:
         return self._latency(first, end), end - self.starts.begun(end)
 
     def _empty(self) -> None:
-        """What is left of the backlog is not waited for."""
-        if self.starts.begun(end := len(self.feed.sent_at)) < end:
+        """What is left of the backlog is not waited for, but what the contestant holds of it."""
+        end = len(self.feed.sent_at)
+        if self.starts.begun(end) < end:
             self.feed.purge()
-            time.sleep(10 * _LOOK_S)
+            begun, end_s = -1, time.monotonic() + _SETTLE_S
+            while begun != (begun := self.starts.begun(end)) and time.monotonic() < end_s:
+                time.sleep(_STILL_S)
             self.starts.forget(end)
 
     def _settle(self) -> None:
