@@ -131,7 +131,7 @@ def test_what_is_sent_is_counted_run_and_gone(desk: Desk) -> None:
 
 
 def test_a_delayed_message_counts_as_delayed_and_is_waited_for(desk: Desk) -> None:
-    assert desk.queue("send", "hello", "--payload", '{"n": 7}', "--delay", "3s").code == 0
+    assert desk.queue("send", "hello", "--payload", '{"n": 7}', "--delay", "12s").code == 0
     assert desk.queue("stats", "--json").told["delayed"] == 1
     assert desk.queue("run", "--app", "housekeeping:hello", "--until-empty").code == 0
     assert desk.acts() == ["7"]
