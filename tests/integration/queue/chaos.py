@@ -24,6 +24,7 @@ def rage(
     pause_s: float,
     within_s: float,
     more: Sequence[Callable[[], None]] = (),
+    every_s: float = _EVERY_S,
     seed: int = 7,
 ) -> Counter[str]:
     """Strike one worker after the other until the queue is empty; how often each strike fell.
@@ -36,7 +37,7 @@ def rage(
     paused: list[tuple[float, Hauler]] = []
     struck: Counter[str] = Counter()
     end_s = time.monotonic() + within_s
-    next_s = time.monotonic() + _EVERY_S
+    next_s = time.monotonic() + every_s
     while not depot.is_empty():
         now = time.monotonic()
         assert now < end_s, (
@@ -47,7 +48,7 @@ def rage(
             hauler.signal(signal.SIGCONT)
             live.append(hauler)
         if now >= next_s and live:
-            next_s = now + _EVERY_S
+            next_s = now + every_s
             what = draw.choice(["killed", "paused", "ended", *(["struck"] if more else [])])
             struck[what] += 1
             if what == "struck":

@@ -179,6 +179,10 @@ class Depot:
         """How many lines there are of one kind, by these workers or by all."""
         return sum(not names or line.name in names for line in self.lines(what))
 
+    def those(self, what: str) -> set[str]:
+        """Of which messages there are lines of one kind."""
+        return {line.message for line in self.lines(what)}
+
     # ------------------------------------------------------------------ what must have happened
 
     def lost(self, count: int) -> list[int]:

@@ -24,6 +24,7 @@ from coord.errors import JobCancelled
 from coord.tasks import Job, Worker, task
 from coord.tasks.backoff import Backoff
 from coord.tasks.opening import open_queue
+from coord.tasks.queue.admission import Fixed
 from coord.tasks.queue.engine import Settings
 from coord.tasks.queue.hand import InHand
 from coord.tasks.queue.log import LogListener
@@ -162,6 +163,8 @@ def main(given: str) -> None:
         wait_s=wanted.pop("wait_s", 1.0),
         backoff=Backoff(base_s=wanted.pop("base_s", 0.2), most_s=1.0),
     )
+    if "ahead" in wanted:
+        wanted["admission"] = Fixed(wanted.pop("concurrency"), ahead=wanted.pop("ahead"))
     worker = Worker(
         wanted.pop("url"),
         tasks=tasks_of(journal, folder),
