@@ -81,10 +81,9 @@ def demo(
 ) -> None:
     """Watch a fleet lose its leader in three ways, and recover.
 
-    Four worker processes delete expired rows of a database, led in three modes and then handed it by a queue,
-    without a leader, while those who do the work are killed, stopped and wedged. It takes about a
-    minute a round. In the end a table says what each fault cost in each mode. With --json:
-    coord.report/1.
+    Four worker processes delete expired rows of a database, led in three modes and in a fourth fed
+    by a queue, while those who do the work are killed, stopped and wedged. It takes about a minute
+    a round. In the end a table says what each fault cost in each mode. With --json: coord.report/1.
 
     \b
     Examples:
