@@ -142,13 +142,14 @@ class AdaptiveLimit:
         return window
 
     def ended(self, kind: str, seconds: float, *, was_done: bool, running: int, now: float) -> None:
-        """One has ended; it counts unless it failed fast."""
+        """One has ended; it counts unless it failed fast: then its time does not count either."""
         self.look(now)
         window = self._passes(running, now)
         window.peak = max(window.peak, running)
-        seconds = max(seconds, _GRAIN_S)
+        took_s, seconds = seconds, max(seconds, _GRAIN_S)
         usual_s = self._usual_s(kind, seconds if was_done else None)
         if not was_done and seconds <= usual_s:
+            window.area_s = max(0.0, window.area_s - took_s)
             return
         self._seconds += _LATEST * (seconds - self._seconds)
         probe = self._probe

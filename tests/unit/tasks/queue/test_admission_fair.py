@@ -214,20 +214,26 @@ def test_what_waits_in_the_way_of_others_is_given_back_and_there_is_room_again()
 
 def test_while_everybody_waits_here_nothing_is_given_back() -> None:
     desk = Desk(fair(4))
-    desk.put("ab" * 10)
+    desk.work_steadily("ab", 10.0, each_s=0.1)
+    desk.put("bbb" + "a" * 45)
     desk.take_all()
+    assert desk.room() <= 0
     assert desk.give_back() == []
+    desk.end_all(0.1)
+    desk.take_all()
+    assert desk.give_back(), "now the next one of b can be behind these"
 
 
 def test_those_that_came_back_stay_and_the_newest_go() -> None:
     desk = Desk(fair(4))
     desk.work_steadily("abc", 120.0)
-    desk.put("x" * 4, received=3)
-    newest = desk.put("x" * 2)
+    fresh = desk.put("x" * 8)
+    back = desk.put("x" * 2, received=3)
     desk.take_all()
     gone = desk.give_back()
-    assert set(newest) <= set(gone) or set(gone) <= set(newest)
     assert gone
+    assert set(gone) <= set(fresh), "although the others stand behind them"
+    assert not set(gone) & set(back)
 
 
 @pytest.mark.parametrize(
