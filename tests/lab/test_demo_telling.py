@@ -74,18 +74,19 @@ def test_a_handler_that_takes_too_long_is_told_as_holding_it_until_its_timeout(
 
     log = _handled(tmp_path, wedged, timeout_s=0.5)
     lead = log.all(Lead)[0]
-    assert lead.until_s - lead.t == pytest.approx(0.5, abs=0.1), "as long as `job.check()` passes"
+    assert lead.until_s - lead.t == pytest.approx(0.5, abs=0.3), "as long as `job.check()` passes"
+    assert lead.until_s <= lead.t + 0.5, "and not for as long as it is hidden"
 
 
-def test_a_handler_that_notices_its_timeout_is_told_as_late(tmp_path: Path) -> None:
+def test_a_handler_that_runs_into_its_timeout_is_told_as_late_or_lapsed(tmp_path: Path) -> None:
     def slow(job: Job, _events: EventLog) -> None:
         while not job.cancelled:
             time.sleep(0.01)
         job.check()
 
     log = _handled(tmp_path, slow, timeout_s=0.3)
-    assert [end.why for end in log.all(End)][:1] == ["failed"]
-    assert [note.what for note in log.all(Note)][:1] == ["late"]
+    told = {"failed": "late", "lapsed": "lapsed"}  # the second when it noticed late, if at all
+    assert log.all(Note)[0].what == told[log.all(End)[0].why]
 
 
 def test_a_delivery_after_a_failure_is_told_with_a_larger_token(tmp_path: Path) -> None:

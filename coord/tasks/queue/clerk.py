@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from coord.clock import Clock
 from coord.errors import StoreError, StoreRefused
 from coord.tasks.queue.asking import ended_in, passing
 from coord.tasks.queue.hand import InHand, Patience
 from coord.tasks.queue.leases import LeaseBook
+from coord.tasks.queue.listener import Listener
 from coord.tasks.queue.spi import Hide, Queue
 
 __all__ = ["Clerk"]
@@ -24,7 +25,7 @@ _LONG_S = 3600.0
 
 
 class Clerk:
-    """`took` and `give_back` from any thread. The callbacks are called on its thread."""
+    """`took` and `give_back` from any thread. `listener` hears on its thread."""
 
     def __init__(
         self,
@@ -32,16 +33,12 @@ class Clerk:
         patience: Patience,
         clock: Clock,
         *,
-        extended: Callable[[InHand], None],
-        overran: Callable[[InHand], None],
-        failing: Callable[[str], None],
+        listener: Listener,
     ) -> None:
         self._queue = queue
         self._patience = patience
         self._clock = clock
-        self._extended = extended
-        self._overran = overran
-        self._failing = failing
+        self._listener = listener
         self._size = queue.limits.batch_size
         self._book = LeaseBook(patience, self._size)
         self._lock = threading.Lock()
@@ -93,7 +90,7 @@ class Clerk:
                 hands = self._book.due(sent_at_s)
                 overruns = self._book.overruns(sent_at_s)
             for hand in overruns:
-                self._overran(hand)
+                self._listener.overran(hand)
             if not hands:
                 return
             changes = self._book.changes(hands, sent_at_s)
@@ -103,7 +100,7 @@ class Clerk:
                 self._book.answered(hands, changes, answers, sent_at_s=sent_at_s, now=now)
             for hand, error in zip(hands, answers, strict=True):
                 if error is None:
-                    self._extended(hand)
+                    self._listener.extended(hand)
 
     def _next_back(self) -> list[tuple[InHand, float]]:
         back = self._back
@@ -135,4 +132,4 @@ class Clerk:
         return not again
 
     def _hide(self, changes: Sequence[Hide]) -> list[StoreError | None]:
-        return passing(lambda: self._queue.hide(changes), len(changes), self._failing)
+        return passing(lambda: self._queue.hide(changes), len(changes), self._listener.trouble)

@@ -91,14 +91,7 @@ class Engine:
         self._quiet = threading.Condition()
         self._loop = Loop()
         self._crew = Crew(self._backlog, self._work, settings.most_threads)
-        self._clerk = Clerk(
-            queue,
-            patience,
-            clock,
-            extended=listener.extended,
-            overran=listener.overran,
-            failing=listener.trouble,
-        )
+        self._clerk = Clerk(queue, patience, clock, listener=listener)
         self._deletes = Deletes(
             queue,
             clock,
