@@ -35,6 +35,7 @@ from coord.tasks.runner.enqueuing import Enqueuer
 __all__ = ["Worker"]
 
 _LOOK_S = 0.1
+_NAP_S = 1.0
 _EMPTY_LOOKS = 2
 _LEAST_VISIBILITY_S = 1.0
 _LEAST_TIMEOUT_S = 0.25
@@ -224,7 +225,7 @@ class Worker:
         """Ask for the end and return at once. Safe in signal handlers, and for handlers."""
         self._stops.put(None)
 
-    def _is_stopped(self, wait_s: float | None) -> bool:
+    def _is_stopped(self, wait_s: float) -> bool:
         """Whether the end was asked for, within so long."""
         try:
             self._stops.get(timeout=wait_s)
@@ -282,7 +283,10 @@ class Worker:
                 engine = self._engine
                 assert engine is not None  # noqa: S101  it has just been started
                 empty = 0
-                while not self._is_stopped(_LOOK_S if until_empty else None):
+                # Never without an end: a signal that comes right before the wait is noticed after it.
+                while not self._is_stopped(_LOOK_S if until_empty else _NAP_S):
+                    if not until_empty:
+                        continue
                     empty = empty + 1 if self._is_empty(engine) else 0
                     if empty >= _EMPTY_LOOKS:
                         break
