@@ -283,7 +283,7 @@ class Worker:
                 engine = self._engine
                 assert engine is not None  # noqa: S101  it has just been started
                 empty = 0
-                # Never without an end: a signal that comes right before the wait is noticed after it.
+                # In naps: a signal that comes right before the wait is noticed after it.
                 while not self._is_stopped(_LOOK_S if until_empty else _NAP_S):
                     if not until_empty:
                         continue
