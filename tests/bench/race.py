@@ -28,7 +28,7 @@ __all__ = ["OUTSTANDING", "RATE", "Drained", "Latency", "Round", "drained", "rac
 
 QUEUE = "bench"
 RATE = 100.0
-_STEADY = 600
+_STEADY = 400
 OUTSTANDING = 100
 _FULL_S = 2.0
 _DRAIN_S = 2.5
