@@ -7,30 +7,35 @@ reason is counted there, whatever the workers say.
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
 from tests.integration.queue.chaos import rage
 from tests.integration.queue.depot import Depot, Hauler
+from tests.integration.queue.places import place_of
 
 pytestmark = pytest.mark.xdist_group("queue")
 
-_VISIBILITY_S = 1.5
+_VISIBILITY_S = {"sqlite": 1.5, "sqs": 2.0}  # SQS counts whole seconds
 _WORKERS = 3
+_CUT_S = 1.0
 
 
-@pytest.mark.parametrize("count", [1000, pytest.param(5000, marks=pytest.mark.soak)])
-@pytest.mark.timeout(600)
-def test_nothing_is_lost_or_completed_twice_while_workers_die_and_stand_still(
-    depot: Depot, count: int
+def _worked_off(
+    depot: Depot, kind: str, count: int, *, url: str, more: Sequence[Callable[[], None]]
 ) -> None:
+    visibility_s = _VISIBILITY_S[kind]
+
     def start() -> Hauler:
         return depot.begin(
-            visibility_s=_VISIBILITY_S, concurrency=4, ledger=depot.ledger_url, drain_s=1.0
+            visibility_s=visibility_s, concurrency=4, ledger=depot.ledger_url, drain_s=1.0, url=url
         )
 
     depot.send("haul", count, s=0.05)
-    struck = rage(depot, start, _WORKERS, pause_s=1.7 * _VISIBILITY_S, within_s=500.0)
+    struck = rage(depot, start, _WORKERS, pause_s=1.7 * visibility_s, within_s=3000.0, more=more)
     why = depot.second_starts()
     sys.stdout.write(f"struck {dict(struck)}; second starts {dict(why)}\n")
     assert depot.lost(count) == [], depot.logs()
@@ -38,3 +43,39 @@ def test_nothing_is_lost_or_completed_twice_while_workers_die_and_stand_still(
     assert why["untold"] == 0
     assert why["expired"] > 0, "nobody was killed while at work"
     assert depot.queue.depth().dead == 0
+
+
+def _soak(count: int) -> object:
+    return pytest.param(count, marks=[pytest.mark.soak, pytest.mark.timeout(7200)])
+
+
+@pytest.mark.parametrize("count", [1000, _soak(5000)])
+@pytest.mark.timeout(300)
+def test_nothing_is_lost_or_completed_twice_while_workers_die_and_stand_still(
+    tmp_path: Path, count: int
+) -> None:
+    with place_of("sqlite", tmp_path) as place:
+        depot = place.depot()
+        try:
+            _worked_off(depot, "sqlite", count, url="", more=())
+        finally:
+            depot.close()
+
+
+@pytest.mark.parametrize("count", [2000, _soak(20_000), _soak(200_000)])
+@pytest.mark.timeout(300)
+def test_nothing_is_lost_or_completed_twice_while_the_way_to_the_queue_fails_too(
+    tmp_path: Path, count: int
+) -> None:
+    """All workers lose their way to SQS now and then, for half a lease."""
+    with place_of("sqs", tmp_path) as place:
+        depot = place.depot()
+
+        def cut() -> None:
+            with place.cut():
+                time.sleep(_CUT_S)
+
+        try:
+            _worked_off(depot, "sqs", count, url=place.way(), more=[cut])
+        finally:
+            depot.close()

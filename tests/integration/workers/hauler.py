@@ -138,13 +138,11 @@ def tasks_of(journal: Journal, folder: str) -> list[Any]:
         note("success", job, n)
 
     @task("coro")
-    async def coro(job: Job, n: int, s: float = 0.0, held: str = "") -> None:
-        """Work for so long on the loop, or until a file shows."""
+    async def coro(job: Job, n: int, s: float = 0.0) -> None:
+        """Work for so long on the loop."""
         note("start", job, n)
-        end_s = SYSTEM_CLOCK.now() + s
         try:
-            while SYSTEM_CLOCK.now() < end_s and not (held and Path(folder, held).exists()):
-                await asyncio.sleep(_STEP_S)
+            await asyncio.sleep(s)
         except asyncio.CancelledError:
             note("told", job)
             raise
