@@ -19,7 +19,7 @@ from tests.integration.queue.places import place_of
 
 pytestmark = pytest.mark.xdist_group("queue")
 
-_EVERY_S = {"sqlite": 0.6, "sqs": 1.5}  # a worker on boto3 takes longer to begin
+_EVERY_S = {"sqlite": 0.6, "sqs": 1.0}  # a worker on boto3 takes longer to begin
 _VISIBILITY_S = {"sqlite": 1.5, "sqs": 2.0}  # SQS counts whole seconds
 _WORKERS = 3
 _CUT_S = 1.0

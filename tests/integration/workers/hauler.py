@@ -15,12 +15,12 @@ import os
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from coord.clock import SYSTEM_CLOCK
-from coord.errors import JobCancelled
+from coord.errors import JobCancelled, StoreUnavailable
 from coord.tasks import Job, Worker, task
 from coord.tasks.backoff import Backoff
 from coord.tasks.opening import open_queue
@@ -32,6 +32,7 @@ from coord.tasks.queue.runs import Ended
 from coord.tasks.queue.spi import Message, Queue
 
 _STEP_S = 0.005
+_AGAIN_S = 0.2
 
 
 class Journal:
@@ -151,6 +152,15 @@ def tasks_of(journal: Journal, folder: str) -> list[Any]:
     return [haul, plain, coro]
 
 
+def _opened(url: str, opened: Mapping[str, Any]) -> Queue:
+    """The queue, also if the way to it is cut just now, as a supervisor would get it."""
+    while True:
+        try:
+            return open_queue(url, **opened)
+        except StoreUnavailable:
+            time.sleep(_AGAIN_S)
+
+
 def main(given: str) -> None:
     """Serve until SIGTERM."""
     wanted = json.loads(given)
@@ -168,7 +178,7 @@ def main(given: str) -> None:
         tasks=tasks_of(journal, folder),
         settings=settings,
         listener=Told(journal),
-        opener=lambda url, **opened: Watched(open_queue(url, **opened), journal),  # type: ignore[arg-type]
+        opener=lambda url, **opened: Watched(_opened(url, opened), journal),  # type: ignore[arg-type]
         **wanted,
     )
     worker.start()
