@@ -234,6 +234,15 @@ def test_workers_share_a_queue_and_finish_what_a_killed_one_had(
     assert second.ends_on(signal.SIGTERM) == 0
 
 
+def test_a_lambda_function_names_the_broken_message_alone(start: Start) -> None:
+    played = start("lambda_function.py")
+    answer = json.loads(played.says(r"^\{.*batchItemFailures.*$")[0])
+    failed = [one["itemIdentifier"][-1] for one in answer["batchItemFailures"]]
+    assert failed == ["2"]
+    assert played.text.count("resized b/") == 2
+    assert played.process.wait(_PATIENCE_S) == 0
+
+
 def test_the_first_program_of_the_readme_elects_one_and_hands_over(
     start: Start, tmp_path: Path
 ) -> None:
