@@ -90,7 +90,7 @@ class Scripted:
             if len(answers) == len(receipts):
                 self.deleted += [r for r, a in zip(receipts, answers, strict=True) if a is None]
             self._changed.notify_all()
-        return answers  # type: ignore[no-any-return]
+        return answers
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         end_s = SYSTEM_CLOCK.now() + WITHIN_S

@@ -19,6 +19,7 @@ from coord.tasks.queue.payload import (
     outgoing,
     read,
 )
+from coord.tasks.queue.spi import Ignored
 from tests.unit.tasks.queue.hands import message
 
 CODEC = JsonCodec()
@@ -43,7 +44,7 @@ HANDLERS = {
 }
 
 
-def _read(task: str, body: str, **attributes: str) -> Call | Unreadable:
+def _read(task: str, body: str, **attributes: str) -> Call | Ignored | Unreadable:
     return read(message(body=body, attributes={TASK: task, **attributes}), HANDLERS, CODEC)
 
 
