@@ -9,8 +9,8 @@ half a tick. Peers are sooner. Why that takes nothing from a member that still t
   (`test_every_heartbeat_moves_the_number_that_peers_watch`).
 - The number has been seen here for a whole ttl on our clock, so the trust that it gave is over
   (`coord.sightings`, `test_a_sighting_is_never_older_than_the_answer_that_showed_it`); for clocks
-  of different rates the caller waits longer (`coord.core.peers`). We look at our own clock once more,
-  so nobody can end a session that was seen for the first time just now
+  of different rates the caller waits longer (`coord.core.peers`). We look at our own clock once
+  more, so nobody can end a session that was seen for the first time just now
   (`test_nobody_evicts_a_session_that_was_seen_for_less_than_a_ttl`).
 - The delete is conditional on the version of that node, which every heartbeat moves. It is compared
   by the leader, in the transaction: a read from a server that lags ends nobody
