@@ -43,7 +43,7 @@ def test_who_loses_a_message_is_told_before_anybody_else_can_have_it(
 
     A plain function's last look that succeeded comes before, and a coroutine's cancellation.
     """
-    worker = depot.start(visibility_s=1.0, concurrency=8, url=place.way(), wait_s=0.2)
+    worker = depot.start(visibility_s=2.0, concurrency=8, url=place.way(), wait_s=0.2)
     taken: dict[str, float] = {}
     for number in range(1, _ROUNDS + 1):
         for task in ("plain", "plain", "coro", "coro"):
@@ -71,10 +71,10 @@ def test_who_loses_a_message_is_told_before_anybody_else_can_have_it(
 def test_while_nothing_fails_no_message_is_seen_again_however_long_it_takes(depot: Depot) -> None:
     """Twenty handlers at once, half of them coroutines, ten times as long as the visibility."""
     for _ in range(2):
-        depot.start(visibility_s=1.0, concurrency=20)
-    depot.send("plain", 10, s=10.0)
-    depot.send("coro", 10, s=10.0)
-    until(lambda: depot.count("success") == 20, within_s=60.0, every_s=0.25)
+        depot.start(visibility_s=2.0, concurrency=20)
+    depot.send("plain", 10, s=20.0)
+    depot.send("coro", 10, s=20.0)
+    until(lambda: depot.count("success") == 20, within_s=90.0, every_s=0.25)
     until(depot.is_empty)
     assert [line for line in depot.lines("received") if line.received > 1] == []
     assert depot.count("start") == depot.count("received") == 20

@@ -42,7 +42,8 @@ def test_every_reason_is_explained_in_the_order_of_the_code() -> None:
 
 
 def test_every_command_is_described() -> None:
-    told = [row[0] for title in ("Looking", "Changing") for row in _rows(title)]
+    titles = ("Looking", "Changing", "Queues and tasks")
+    told = [row[0] for title in titles for row in _rows(title)]
     assert {text.split()[1].strip("`") for text in told} == set(COMMANDS)
 
 
