@@ -14,7 +14,7 @@ from tests.conformance.servers import prove_ledger
 
 pytestmark = pytest.mark.xdist_group("etcd")
 
-TIMEOUT_S = 1.0
+TIMEOUT_S = 3.0
 
 
 def _opened(hosts: str, group: str) -> EtcdLedger:

@@ -31,7 +31,8 @@ MANY = 3000
 
 @pytest.fixture
 def store(alone: EtcdServers) -> Iterator[EtcdStore]:
-    with opened(alone.url("unused")) as found:
+    """With time for thousands of claims beside other lanes that keep the disk busy."""
+    with opened(alone.url("unused"), timeout_s=8.0) as found:
         yield found
 
 
