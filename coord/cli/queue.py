@@ -20,7 +20,7 @@ from coord.cli.output import error_console, print_json, say
 from coord.errors import ConfigError, StoreError
 from coord.tasks.opening import open_queue
 from coord.tasks.queue.payload import JsonCodec, outgoing
-from coord.tasks.queue.spi import Outgoing, Queue
+from coord.tasks.queue.spi import Queue
 
 __all__ = ["queue"]
 
@@ -81,8 +81,7 @@ def send(  # noqa: PLR0917  click hands them over by name
     with _opened(url, timeout_s) as found:
         size = found.limits.batch_size
         while sent < count:
-            batch = [_own(message, found, sent + n) for n in range(min(size, count - sent))]
-            answers = found.send(batch)
+            answers = found.send([message] * min(size, count - sent))
             failed = [one for one in answers if isinstance(one, StoreError)]
             sent += len(answers) - len(failed)
             if failed:
@@ -90,16 +89,6 @@ def send(  # noqa: PLR0917  click hands them over by name
     plural = "" if sent == 1 else "s"
     _answer({"sent": sent}, f"sent {sent} message{plural} for task {task}", as_json=as_json)
     return 0
-
-
-def _own(message: Outgoing, found: Queue, number: int) -> Outgoing:
-    """Messages of a FIFO queue need different names, or it takes them for one."""
-    if not found.limits.ordered:
-        return message
-    import secrets
-    from dataclasses import replace
-
-    return replace(message, dedup=f"{secrets.token_hex(8)}-{number}")
 
 
 def _partly(error: StoreError, sent: int, count: int) -> StoreError:
