@@ -59,8 +59,9 @@ def _send(queue: SqliteQueue, number: int) -> set[str]:
 
 
 def _said(child: Child) -> list[list[str]]:
+    """Its whole lines: a kill may cut the last one, and what it said of is then not yet done."""
     assert child.stdout is not None
-    return [line.split() for line in child.stdout]
+    return [line.split() for line in child.stdout if line.endswith("\n")]
 
 
 def test_what_a_killed_process_held_comes_back_when_its_time_is_over(
