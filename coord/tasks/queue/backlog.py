@@ -22,6 +22,9 @@ _NAP_S = 0.25  # how often time alone is let change whose turn it is
 class Backlog:
     """Any thread. `take` blocks; everything else is quick.
 
+    Whoever has ended one and can work on is given the next under the same lock, by the same look at
+    the clock: with quick handlers, locks and clocks are what a message costs.
+
     `deferred` is called for what is given back, on the thread that asks for room; `limited` when
     the limit has moved, with the new one and why, on the thread that reports an end.
     """
@@ -114,38 +117,51 @@ class Backlog:
     def take(self) -> InHand | None:
         """The next to begin, now counted as running; None when there will be none."""
         with self._changed:
-            while True:
-                if self._is_over:
-                    return None
-                hand = self._admission.take(self._running, self._clock.now())
-                if hand is not None:
-                    self._is_held = False
-                    break
-                self._is_held = (
-                    self._admission.waiting > 0 and self._running < self._admission.limit
-                )
+            while not self._is_over:
+                if (hand := self._next(self._clock.now())) is not None:
+                    return hand
                 self._idle += 1
                 self._changed.wait(_NAP_S if self._admission.waiting else None)
                 self._idle -= 1
                 # Also if it was its own timeout that woke it: then it looks instead of whoever was
                 # called, whose call may have met a timeout just so.
                 self._is_called = False
-            self._running += 1
-            self._call()
-            return hand
+            return None
 
-    def ended(self, hand: InHand, seconds: float) -> None:
-        """Work on one has stopped; its outcome stands in it."""
+    def _next(self, now: float) -> InHand | None:
+        """Under the lock: what begins now, if anything does."""
+        if self._is_over:
+            return None
+        hand = self._admission.take(self._running, now)
+        if hand is None:
+            self._is_held = self._admission.waiting > 0 and self._running < self._admission.limit
+            return None
+        self._is_held = False
+        hand.began_s = now
+        self._running += 1
+        self._call()
+        return hand
+
+    def ended(self, hand: InHand, seconds: float, *, and_next: bool = False) -> InHand | None:
+        """Work on one has stopped; its outcome stands in it. `and_next`: the caller works on the
+        next one, which is returned if there is one.
+        """
+        following = None
         with self._changed:
+            now = self._clock.now()
             self._running -= 1
-            self._admission.ended(hand, seconds, self._running + 1, self._clock.now())
+            self._admission.ended(hand, seconds, self._running + 1, now)
             limit, before = self._admission.limit, self._limit
             self._limit = limit
-            self._call()
+            if and_next:
+                following = self._next(now)
+            else:
+                self._call()
         if not self._room.is_set():
             self._room.set()
         if limit != before:
             self._limited(limit, self._admission.why)
+        return following
 
     def empty(self) -> list[InHand]:
         """What was waiting, to be given back."""

@@ -17,9 +17,14 @@ __all__ = ["Crew"]
 
 
 class Crew:
-    """Runs `work(hand)`, which raises nothing, for each message that the backlog gives out."""
+    """Runs `work(hand)`, which raises nothing, for each message that the backlog gives out.
 
-    def __init__(self, backlog: Backlog, work: Callable[[InHand], None], most: int) -> None:
+    It returns the next one, if it was given one when it told the end of the one before.
+    """
+
+    def __init__(
+        self, backlog: Backlog, work: Callable[[InHand], InHand | None], most: int
+    ) -> None:
         self._backlog = backlog
         self._work = work
         self._most = most
@@ -44,5 +49,7 @@ class Crew:
 
     def _run(self) -> None:
         while (hand := self._backlog.take()) is not None:
-            self.call_up()
-            self._work(hand)
+            following: InHand | None = hand
+            while following is not None:
+                self.call_up()
+                following = self._work(following)

@@ -91,7 +91,15 @@ class Engine:
         self._quiet = threading.Condition()
         self._loop = Loop()
         self._crew = Crew(self._backlog, self._work, settings.most_threads)
-        self._clerk = Clerk(queue, patience, clock, listener=listener)
+        self._clerk = Clerk(
+            queue,
+            patience,
+            clock,
+            listener=listener,
+            running=lambda: list(self._running),
+            fell=self._fell,
+            overran=self._overran,
+        )
         self._deletes = Deletes(
             queue,
             clock,
@@ -124,7 +132,8 @@ class Engine:
         nothing is in hand.
 
         Beside these: "redelivered" (received, and not for the first time), "late" (done, when the
-        lease was over: it may be run again) and "undeleted" (done, and will be run again).
+        lease was over: it may be run again), "undeleted" (done, and will be run again) and
+        "overrun" (still worked on when others might have it).
         """
         with self._lock:
             return {what: n for what, n in self._counts.items() if what != "left"}
@@ -237,15 +246,16 @@ class Engine:
         self._listener.deferred(what)
         self._leave(hand, Ended(Outcome.DEFERRED, what.rest_s, what.why), what.reason)
 
-    def _work(self, hand: InHand) -> None:
-        """Run one message; on a thread of the crew. Whatever happens, it comes to an end."""
+    def _work(self, hand: InHand) -> InHand | None:
+        """Run one message, on a thread of the crew; the next one, if that thread is to go on.
+        Whatever happens, it comes to an end.
+        """
         error: BaseException | None = None
         job = None
         try:
             found = self._runs.begin(hand)
             if isinstance(found, Ended):
-                self._end(hand, found)
-                return
+                return self._end(hand, found)
             call, job = found
             self._running[hand] = job
             if why := self._paused or (_STOPS if self._is_cancelled else ""):
@@ -254,36 +264,38 @@ class Engine:
             self._listener.began(hand)
             if call.handler.is_async:
                 self._run_async(hand, call, job)
-                return
+                return None
             self._runs.call(call, job)
         except BaseException as raised:  # noqa: BLE001  a thread that dies would lose the message
             error = raised
-        self._end(hand, self._runs.ended(hand, job, error))
+        return self._end(hand, self._runs.ended(hand, job, error))
 
     def _run_async(self, hand: InHand, call: Call, job: Job) -> None:
         self._loop.run(
             job,
             lambda: self._runs.awaited(call, job),
-            lambda _, error: self._end(hand, self._runs.ended(hand, job, error)),
+            lambda _, error: self._end(hand, self._runs.ended(hand, job, error), and_next=False),
         )
 
-    def _end(self, hand: InHand, end: Ended) -> None:
-        """A message that was begun has come to its end."""
+    def _end(self, hand: InHand, end: Ended, *, and_next: bool = True) -> InHand | None:
+        """A message that was begun has come to its end; the next one, if it is asked for."""
         now = self._clock.now()
-        seconds = now - hand.began_s
         self._running.pop(hand, None)
+        seconds = now - hand.began_s
         self._listener.ended(hand, end, seconds)
         if end.outcome is Outcome.DONE and hand.is_lost(now):
             with self._lock:
                 self._counts["late"] += 1
         self._leave(hand, end)
+        following = None
         try:
-            self._backlog.ended(hand, seconds)
+            following = self._backlog.ended(hand, seconds, and_next=and_next)
         except Exception as error:  # noqa: BLE001  an admission is the user's
             self._listener.trouble(f"the admission failed: {type(error).__name__}: {error}")
         if self._is_stopping:
             with self._quiet:
                 self._quiet.notify_all()
+        return following
 
     def _leave(self, hand: InHand, end: Ended, reason: str = "in-progress") -> None:
         """The one door out: tell the queue, and see to the rest of its group."""
@@ -301,12 +313,25 @@ class Engine:
         else:
             self._clerk.give_back(hand, end.rest_s)
 
-    def _return_followers(self, hand: InHand) -> None:
-        """One has left without being deleted: what came after it in its group goes back."""
+    def _fell(self, hand: InHand) -> None:
+        """One lapsed or was given up; on the leases' thread. If it is worked on, what came after it
+        in its group does not wait until its handler ends, if it ever does.
+        """
+        if hand.job is not None and hand.outcome is None:
+            self._return_followers(hand, left=0)
+
+    def _overran(self, hand: InHand) -> None:
+        """One is worked on although others may have it; on the leases' thread."""
+        with self._lock:
+            self._counts["overrun"] += 1
+        self._listener.overran(hand)
+
+    def _return_followers(self, hand: InHand, *, left: int = 1) -> None:
+        """One has left without being deleted, or will: what came after it in its group goes back."""
         with self._lock:
             behind = [] if self._groups is None else self._groups.failed(hand)
             self._counts[Outcome.RETURNED.value] += len(behind)
-            self._counts["left"] += 1 + len(behind)
+            self._counts["left"] += left + len(behind)
         for follower in behind:
             follower.outcome = Outcome.RETURNED
             self._clerk.give_back(follower, 0.0)

@@ -75,6 +75,19 @@ class Handler:
     required: frozenset[str]
     allowed: frozenset[str] | None
 
+    def misfit(self, given: Iterable[Any]) -> str:
+        """Why arguments of these names cannot be passed; empty if they can. `TypeError` if they are
+        no names.
+        """
+        names = set(given)
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError("the names of its arguments are no texts")
+        if missing := self.required - names:
+            return f"task {self.name!r} needs {_listed(missing)}, which it does not carry"
+        if self.allowed is not None and (extra := names - self.allowed):
+            return f"task {self.name!r} does not take {_listed(extra)}"
+        return ""
+
     @classmethod
     def of(
         cls,
@@ -119,11 +132,6 @@ class Call(NamedTuple):
     others: tuple[Mapping[str, Any], ...] = ()
     """The arguments of further calls of the same function, which a message asks for at once."""
 
-    @property
-    def each(self) -> tuple[Mapping[str, Any], ...]:
-        """The arguments of all calls, in order."""
-        return (self.arguments, *self.others)
-
 
 class Unreadable(NamedTuple):
     """Why a message cannot be run here."""
@@ -151,22 +159,19 @@ def read(
     handler = _meant(named, handlers)
     if isinstance(handler, Unreadable):
         return handler
-    name = handler.name
     try:
         arguments = codec.loads(message.body)
         given = arguments.keys()
-        if not all(isinstance(key, str) for key in given):
-            raise TypeError("the names of its arguments are no texts")
+        why = "" if given == handler.required else handler.misfit(given)
     except Exception as error:  # noqa: BLE001  a codec is the user's, and may return anything
-        return Unreadable(f"its body cannot be read: {type(error).__name__}: {error}")
-    if missing := handler.required - given:
-        return Unreadable(f"task {name!r} needs {_listed(missing)}, which it does not carry")
-    if handler.allowed is not None and (extra := given - handler.allowed):
-        return Unreadable(f"task {name!r} does not take {_listed(extra)}")
+        why = f"its body cannot be read: {type(error).__name__}: {error}"
+    if why:
+        return Unreadable(why)
     tick, part = message.attributes.get(TICK, ""), message.attributes.get(PART, "0")
     if not (part.isascii() and part.isdigit() and len(part) <= _MOST_DIGITS):
         return Unreadable(f"its part is {part!r}, not a number")
-    return Call(handler, Unit(name, tick, int(part), "" if tick else message.id), arguments)
+    unit = Unit(handler.name, tick, int(part), "" if tick else message.id)
+    return Call(handler, unit, arguments)
 
 
 def _found(message: Message, readers: Sequence[Reader]) -> Asked | Ignored | Unreadable | None:
@@ -180,9 +185,10 @@ def _found(message: Message, readers: Sequence[Reader]) -> Asked | Ignored | Unr
 def _meant(name: str, handlers: Mapping[str, Handler]) -> Handler | Unreadable:
     if not name and len(handlers) == 1:
         (name,) = handlers
+    if (handler := handlers.get(name)) is not None:
+        return handler
     known = ", ".join(sorted(handlers)) or "none"
-    why = f"it asks for task {name!r}; this worker has: {known}"
-    return handlers.get(name) or Unreadable(why)
+    return Unreadable(f"it asks for task {name!r}; this worker has: {known}")
 
 
 def _offered(

@@ -98,6 +98,7 @@ class Pushed:
             ledger.close()
 
     def _one(self, runs: Runs, hand: InHand, listener: Listener) -> Ended:
+        hand.began_s = self._clock.now()
         found = runs.begin(hand)
         if isinstance(found, Ended):
             return found

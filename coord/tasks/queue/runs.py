@@ -60,8 +60,13 @@ class Runs:
         self._draw = draw
 
     def begin(self, hand: InHand) -> Ended | tuple[Call, Job]:
-        """The run that a message asks for, or how it ended before it began."""
-        hand.began_s = now = self._clock.now()
+        """The run that a message asks for, or how it ended before it began.
+
+        The clock is not read again for that: the message was given out a moment ago
+        (`hand.began_s`), and what happens between a look at the clock and the work is for
+        `job.check` to see, however late one looks.
+        """
+        now = hand.began_s
         if now >= hand.stop_at_s:
             return Ended(Outcome.LAPSED, why=hand.why or "it waited too long to begin")
         found = read(hand.message, self._handlers, self._codec, self._readers)
@@ -71,7 +76,7 @@ class Runs:
             return Ended(Outcome.DONE, why=found.why)
         timeout_s = found.handler.timeout_s
         if timeout_s is not None:
-            hand.bound(now + timeout_s)
+            hand.bound(now + timeout_s, self._rest_s(hand))
         message = hand.message
         job = Job(
             hand,
@@ -145,24 +150,32 @@ def _called(call: Call, job: Job) -> None:
     """What it returns counts for nothing: only that it came back. An awaitable that nobody awaits
     would be work that was never done, and a message deleted for it.
     """
-    for number, arguments in enumerate(call.each):
-        if number:
-            job.check()
-        result = call.handler.function(job, **arguments)
-        if result is not None and inspect.isawaitable(result):
-            if inspect.iscoroutine(result):
-                result.close()
-            raise UsageError(
-                f"task {call.unit.task!r} returned {type(result).__name__}, which nobody awaits",
-                cure="Declare it with `async def`, or let it do its work before it returns.",
-            )
+    function = call.handler.function
+    result = function(job, **call.arguments)
+    for arguments in call.others:
+        _checked(call, result)
+        job.check()
+        result = function(job, **arguments)
+    _checked(call, result)
+
+
+def _checked(call: Call, result: object) -> None:
+    if result is None or not inspect.isawaitable(result):
+        return
+    if inspect.iscoroutine(result):
+        result.close()
+    raise UsageError(
+        f"task {call.unit.task!r} returned {type(result).__name__}, which nobody awaits",
+        cure="Declare it with `async def`, or let it do its work before it returns.",
+    )
 
 
 async def _awaited(call: Call, job: Job) -> None:
-    for number, arguments in enumerate(call.each):
-        if number:
-            job.check()
-        await call.handler.function(job, **arguments)
+    function = call.handler.function
+    await function(job, **call.arguments)
+    for arguments in call.others:
+        job.check()
+        await function(job, **arguments)
 
 
 def _said(error: BaseException) -> str:
