@@ -3,13 +3,16 @@
 Owns one thread for both, since both are changes of visibility and ten fit into a call. Law: leases
 come first; what is given back can wait, a lease cannot. It survives whatever the queue answers, and
 says nothing to the queue of a message that may be somebody else's.
+
+It looks after what runs, too: at a handler that goes on long after its task's timeout, however long
+its message is hidden. A look costs no request, and one that ends in time costs nothing.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from coord.clock import Clock
 from coord.errors import StoreError, StoreRefused
@@ -22,10 +25,15 @@ from coord.tasks.queue.spi import Hide, Queue
 __all__ = ["Clerk"]
 
 _LONG_S = 3600.0
+_INF = float("inf")
 
 
 class Clerk:
-    """`took` and `give_back` from any thread. `listener` hears on its thread."""
+    """`took` and `give_back` from any thread. `running` says which messages are worked on.
+
+    On its thread: `listener` hears, and `fell` and `overran` are told of messages that lapsed or
+    were given up, and of handlers that go on when others may have theirs.
+    """
 
     def __init__(
         self,
@@ -34,17 +42,23 @@ class Clerk:
         clock: Clock,
         *,
         listener: Listener,
+        running: Callable[[], Sequence[InHand]],
+        fell: Callable[[InHand], None],
+        overran: Callable[[InHand], None],
     ) -> None:
         self._queue = queue
         self._patience = patience
         self._clock = clock
         self._listener = listener
+        self._running = running
+        self._fell = fell
+        self._overran = overran
         self._size = queue.limits.batch_size
         self._book = LeaseBook(patience, self._size)
         self._lock = threading.Lock()
         self._back: deque[tuple[InHand, float]] = deque()
         self._bell = threading.Event()
-        self._end_s = float("inf")
+        self._end_s = _INF
         self._thread = threading.Thread(target=self._run, name="coord-queue-leases", daemon=True)
 
     def start(self) -> None:
@@ -73,24 +87,37 @@ class Clerk:
     def _run(self) -> None:
         while True:
             self._bell.clear()
+            self._give_up()
             self._extend()
             while (batch := self._next_back()) and self._give_back(batch):
                 self._extend()
             now = self._clock.now()
-            is_over = self._end_s < float("inf")
+            is_over = self._end_s < _INF
             if now >= self._end_s or (is_over and not self._back):
                 return
-            longest_s = self._patience.retry_s if self._back else _LONG_S
-            self._bell.wait(max(0.0, min(self._book.next_s - now, longest_s)))
+            self._bell.wait(max(0.0, min(self._book.next_s - now, self._longest_s())))
+
+    def _longest_s(self) -> float:
+        """For how long it may sleep, whatever the leases say."""
+        if self._back:
+            return self._patience.retry_s
+        is_idle = self._book.next_s == _INF and not self._running()
+        return _LONG_S if is_idle else self._patience.look_s
+
+    def _give_up(self) -> None:
+        with self._lock:
+            self._back += self._book.give_up(self._running(), self._clock.now())
 
     def _extend(self) -> None:
         while True:
             with self._lock:
                 sent_at_s = self._clock.now()
                 hands = self._book.due(sent_at_s)
-                overruns = self._book.overruns(sent_at_s)
+                fallen, overruns = self._book.fallen(), self._book.overruns(sent_at_s)
+            for hand in fallen:
+                self._fell(hand)
             for hand in overruns:
-                self._listener.overran(hand)
+                self._overran(hand)
             if not hands:
                 return
             changes = self._book.changes(hands, sent_at_s)
@@ -114,7 +141,7 @@ class Clerk:
         changes = []
         ours = []
         for hand, seconds in batch:
-            if hand.is_lost(now):
+            if now >= hand.hidden_s:
                 hand.let_go()
             else:
                 ours.append((hand, seconds))

@@ -2,7 +2,8 @@
 
 Owns when each lease is due, what an answer means, and when a lease is lost. Asks nothing, waits for
 nothing: times come in, batches go out. Law: a transient error loses no message; it is tried again
-until work on the message would have to stop, and then it is lapsed, once and for good.
+until work on the message would have to stop, and then it is lapsed, once and for good. What a
+handler does not let go of long after its timeout is given up (`hand`), and shown again.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class LeaseBook:
         self._due: list[tuple[float, int, dict[InHand, None]]] = []
         self._ends: list[tuple[float, int, InHand]] = []
         self._lapsed: list[tuple[float, int, InHand]] = []
+        self._fallen: list[InHand] = []
         self._order = count()
 
     def take(self, hands: Sequence[InHand], sent_at_s: float) -> None:
@@ -67,21 +69,55 @@ class LeaseBook:
         soon_s = now + self._patience.retry_s
         while self._due and self._due[0][0] <= soon_s and len(found) < self._batch_size:
             due_s, _, entry = heapq.heappop(self._due)
-            hands = [hand for hand in list(entry) if not hand.over and not self._is_lost(hand, now)]
+            hands = [hand for hand in list(entry) if self._is_to_be_extended(hand, now)]
             space = self._batch_size - len(found)
             found += hands[:space]
             if hands[space:]:
                 self._enter(due_s, hands[space:])
         return found
 
+    def _is_to_be_extended(self, hand: InHand, now: float) -> bool:
+        return not hand.over and not self._is_lost(hand, now) and now < hand.show_s
+
     def _is_lost(self, hand: InHand, now: float) -> bool:
-        if not hand.over and not hand.lapsed and now >= hand.stop_at_s:
-            self._lapse(hand, hand.ceiling_why if hand.is_full else _UNANSWERED, hand.until_s)
+        """Whether it has lapsed, also just now. One whose ceiling is its task's timeout, and which
+        the queue hides for long enough, does not lapse by that: see `give_up`.
+        """
+        is_settled = hand.over or hand.lapsed or (hand.is_timed and hand.is_full)
+        if not is_settled and now >= hand.hidden_s - self._patience.grace_s:
+            self._lapse(hand, hand.ceiling_why if hand.is_full else _UNANSWERED, hand.hidden_s)
         return hand.lapsed
 
     def _lapse(self, hand: InHand, why: str, visible_s: float) -> None:
         hand.lapse(why)
+        self._fell(hand, visible_s)
+
+    def _fell(self, hand: InHand, visible_s: float) -> None:
+        self._fallen.append(hand)
         heapq.heappush(self._lapsed, (visible_s, next(self._order), hand))
+
+    def give_up(self, running: Iterable[InHand], now: float) -> list[tuple[InHand, float]]:
+        """Give up those whose handlers go on long after their timeout; which of them the queue has
+        to be told to show, and in how many seconds. The others it shows by itself.
+
+        Not earlier than a failed one: what hangs for its whole timeout is no reason to hurry.
+        """
+        found = []
+        for hand in running:
+            if not hand.is_overdue(now):
+                continue
+            hand.give_up(hand.ceiling_why)
+            self._fell(hand, hand.show_s)
+            if hand.is_full:
+                hand.let_go()
+            else:
+                found.append((hand, max(0.0, hand.show_s - now)))
+        return found
+
+    def fallen(self) -> list[InHand]:
+        """Those that lapsed or were given up since this was asked last."""
+        found, self._fallen = self._fallen, []
+        return found
 
     def overruns(self, now: float) -> list[InHand]:
         """Those that others may have by now, and that are still worked on; each is named once."""
@@ -93,9 +129,14 @@ class LeaseBook:
         return found
 
     def changes(self, hands: Iterable[InHand], now: float) -> list[Hide]:
-        """What to ask the queue for: the usual time again, or what is left below the ceiling."""
+        """What to ask the queue for: the usual time again, or what is left until it is to show."""
         usual_s = self._patience.visibility_s
-        return [Hide(h.message.receipt, min(usual_s, h.ceiling_s - now)) for h in hands]
+        found = []
+        for hand in hands:
+            seconds = min(usual_s, hand.show_s - now)
+            hand.asks(seconds, now)
+            found.append(Hide(hand.message.receipt, seconds))
+        return found
 
     def answered(
         self,
@@ -120,9 +161,9 @@ class LeaseBook:
                 hand.extended(change.seconds, sent_at_s)
                 if not hand.is_full:
                     longer.append(hand)
-                else:
+                elif not hand.is_timed:
                     heapq.heappush(self._ends, (hand.stop_at_s, next(self._order), hand))
         self.take(longer, sent_at_s)
         if again:
-            stop_s = min(hand.stop_at_s for hand in again)
+            stop_s = min(hand.hidden_s for hand in again) - self._patience.grace_s
             self._enter(min(now + self._patience.retry_s, max(now, stop_s)), again)

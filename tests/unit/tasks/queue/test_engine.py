@@ -197,7 +197,7 @@ def test_of_a_message_that_may_be_others_nothing_is_said() -> None:
 
     @task("work")
     def fails(job: Job) -> None:
-        job._ground.until_s = 0.0  # type: ignore[attr-defined]
+        job._ground.hidden_s = 0.0  # type: ignore[attr-defined]
         raise ValueError("no")
 
     queue = Scripted(_messages(1))
@@ -234,7 +234,7 @@ def test_a_message_whose_key_is_in_progress_rests_longer_each_time() -> None:
 def test_what_was_done_late_is_deleted_and_counted() -> None:
     @task("work")
     def slow(job: Job) -> None:
-        job._ground.until_s = 0.0  # type: ignore[attr-defined]
+        job._ground.hidden_s = 0.0  # type: ignore[attr-defined]
 
     queue = Scripted(_messages(1))
     with Desk(queue, slow) as desk:

@@ -30,6 +30,8 @@ class Desk:
         self.clock = ManualClock()
         self.book = LeaseBook(patience, batch_size)
         self.patience = patience
+        self.running: list[InHand] = []
+        self.shown: list[tuple[InHand, float]] = []
         self.overrun: list[InHand] = []
 
     def take(self, count: int = 1) -> list[InHand]:
@@ -38,8 +40,9 @@ class Desk:
         return hands
 
     def turn(self, answer: StoreError | None = None, *, takes_s: float = 0.0) -> list[int]:
-        """Extend what is due; the sizes of the batches."""
+        """Give up what is overdue, extend what is due; the sizes of the batches."""
         sizes = []
+        self.shown += self.book.give_up(self.running, self.clock.now())
         while hands := self.book.due(self.clock.now()):
             sent_at_s = self.clock.now()
             changes = self.book.changes(hands, sent_at_s)
@@ -211,13 +214,85 @@ def test_a_message_at_its_ceiling_is_not_asked_about_again_and_again() -> None:
     assert desk.run_until(desk.clock.now() + 100.0) <= 9
 
 
-def test_a_task_that_ignores_its_timeout_does_not_keep_its_message_for_ever() -> None:
+def _timed(desk: Desk, timeout_s: float, rest_s: float) -> InHand:
+    """A message on which work has just begun."""
+    (held,) = desk.running = desk.take()
+    held.stands_under(Worked())  # type: ignore[arg-type]
+    held.bound(desk.clock.now() + timeout_s, rest_s)
+    return held
+
+
+@pytest.mark.parametrize("timeout_s", [45.0, 2.0], ids=["renewed", "never-renewed"])
+def test_a_handler_that_ignores_its_timeout_is_given_up_a_grace_later(timeout_s: float) -> None:
     desk = Desk()
-    (held,) = desk.take()
-    held.bound(desk.clock.now() + 45.0)
-    desk.run_until(desk.clock.now() + 60.0)
-    assert held.lapsed
+    held = _timed(desk, timeout_s, 5.0)
+    over_s = desk.clock.now() + timeout_s + PATIENCE.grace_s
+    desk.run_until(over_s - 0.1)
+    desk.turn()
+    assert not held.lapsed
+    assert held.stopping
+    assert not held.is_lost(desk.clock.now()), "one that ends now is a failure, and rests"
+    desk.clock.set(over_s)
+    desk.turn()
     assert held.why == "the timeout of its task is over"
+    assert held.is_lost(desk.clock.now())
+    assert desk.book.fallen() == [held]
+
+
+def test_what_is_hidden_for_longer_than_its_handler_may_take_is_to_be_shown_after_its_rest() -> (
+    None
+):
+    desk = Desk()
+    held = _timed(desk, 2.0, 5.0)
+    desk.clock.advance(2.0 + PATIENCE.grace_s + 0.5)  # the look comes late
+    desk.turn()
+    assert desk.shown == [(held, pytest.approx(4.5))]
+    desk.run_until(desk.clock.now() + 4.0)
+    assert desk.overrun == []
+    desk.run_until(desk.clock.now() + 1.0)
+    assert desk.overrun == [held], "from now on others may have it, and it is still worked on"
+
+
+def test_what_was_last_hidden_until_then_shows_by_itself() -> None:
+    desk = Desk()
+    held = _timed(desk, 45.0, 5.0)
+    show_s = desk.clock.now() + 45.0 + PATIENCE.grace_s + 5.0
+    desk.run_until(show_s - 5.0)
+    assert held.is_full
+    assert held.hidden_s == pytest.approx(show_s, abs=0.1)
+    desk.turn()
+    assert held.lapsed
+    assert desk.shown == []
+
+
+def test_a_rest_longer_than_a_lease_is_asked_for_as_a_whole() -> None:
+    desk = Desk()
+    held = _timed(desk, 45.0, 900.0)
+    desk.run_until(desk.clock.now() + 45.0 + PATIENCE.grace_s)
+    desk.turn()
+    assert desk.shown == [(held, pytest.approx(900.0))]
+    assert desk.run_until(desk.clock.now() + 600.0) == 0, "it is extended no more"
+
+
+def test_a_handler_that_ended_is_not_given_up() -> None:
+    desk = Desk()
+    held = _timed(desk, 2.0, 5.0)
+    held.outcome = Outcome.DONE
+    desk.clock.advance(6.0)
+    desk.turn()
+    assert not held.lapsed
+    assert desk.shown == []
+
+
+def test_a_request_that_may_show_a_message_earlier_counts_from_when_it_is_sent() -> None:
+    """Its answer may be lost: whoever trusts the longer time would trust what others have."""
+    desk = Desk()
+    held = _timed(desk, 12.0, 1.0)
+    began_s = desk.clock.now()
+    desk.clock.advance(10.0)
+    desk.turn(_AWAY)
+    assert held.hidden_s <= began_s + 12.0 + PATIENCE.grace_s + 1.0
+    assert not held.lapsed
 
 
 def test_one_that_is_still_worked_on_when_others_may_have_it_is_named_once() -> None:
