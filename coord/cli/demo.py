@@ -23,8 +23,8 @@ from coord.cli.options import Whole
 from coord.cli.output import console, error_console, print_json
 from coord.config import parse_duration_s
 from coord.errors import ConfigError
-from coord.lab.demo.ground import Ground, ground
-from coord.lab.demo.run import Plan, perform
+from coord.lab.chaos.ground import Ground, ground
+from coord.lab.demo.run import ROLES, Plan, perform
 from coord.lab.demo.summary import legend, notes, table, trades
 from coord.lab.demo.view import Display
 from coord.lab.measure import Report
@@ -97,12 +97,12 @@ def demo(
         try:
             display = opened.enter_context(Display(error_console()))
             with signals.breaking():
-                here = opened.enter_context(ground(store, ttl_s, work=work, say=display.say))
+                here = opened.enter_context(
+                    ground(store, ttl_s, work=work, say=display.say, roles=ROLES)
+                )
             display.say(f"{here.kind}, group {here.group}, ttl {here.ttl_s:g} s")
             plan = Plan(
-                store=here.url,
-                kind=here.kind,
-                ttl_s=here.ttl_s,
+                ground=here,
                 seed=seed,
                 rounds=rounds,
                 work=work,

@@ -17,13 +17,14 @@ from pathlib import Path
 import pytest
 
 from coord.cli import main
-from coord.lab.demo import app
-from coord.lab.demo.modes import BATCH, MODES, PROGRESS_TIMEOUT_S, mode_named
+from coord.lab.chaos.ground import Ground
+from coord.lab.chaos.scene import Scene
 from coord.lab.demo.run import Plan, perform
-from coord.lab.demo.scene import Scene
 from coord.lab.measure import Log, Report, judge_log, load, report_from_json, timeline
 from coord.lab.measure.events import Act, Backlog, Lead, Rpc
 from coord.lab.measure.report import Run
+from coord.lab.work import app
+from coord.lab.work.modes import BATCH, MODES, PROGRESS_TIMEOUT_S, mode_named
 from coord.tasks.opening import open_queue
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(240)]
@@ -70,13 +71,14 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     return Shown(report_from_json(done.stdout), events, done.stderr, scratch, seconds)
 
 
-def _workers_of(demo: int) -> list[int]:
-    """The worker processes that a demo has started and that still exist."""
+def _workers_in(folder: Path) -> list[int]:
+    """The worker processes that work in this folder and exist."""
     found = []
     for command in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
-            words = command.read_text().split("\0")
-            if "coord.lab.demo.worker" in words and words[words.index("--parent") + 1] == str(demo):
+            command_line = command.read_text()
+            words = command_line.split("\0")
+            if "coord.lab.work.worker" in words and str(folder) in command_line:
                 found.append(int(command.parent.name))
     return found
 
@@ -215,10 +217,9 @@ def _played(tmp_path: Path, mode: str) -> tuple[Run, Log]:
     work, events = tmp_path / "work", tmp_path / "events"
     work.mkdir()
     events.mkdir()
+    url = f"sqlite:///{work / 'fleet.db'}"
     plan = Plan(
-        store=f"sqlite:///{work / 'fleet.db'}",
-        kind="sqlite",
-        ttl_s=TTL_S,
+        ground=Ground(url=url, kind="sqlite", group="default", ttl_s=TTL_S, own=True),
         seed=3,
         rounds=1,
         work=work,
@@ -290,14 +291,14 @@ def test_ending_it_while_a_leader_is_stopped_leaves_no_process(
         )
     try:
         assert _await(lambda: "(SIGSTOP)" in said.read_text(), 60)
-        assert len(_workers_of(demo.pid)) == 4
+        assert len(_workers_in(tmp_path)) == 4
         demo.send_signal(signal.Signals[sent])
         assert demo.wait(20) == code
-        assert _await(lambda: _workers_of(demo.pid) == [], 10)
+        assert _await(lambda: _workers_in(tmp_path) == [], 10)
     finally:
         demo.kill()
         demo.wait(10)
-        for pid in _workers_of(demo.pid):
+        for pid in _workers_in(tmp_path):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
     assert "Traceback" not in said.read_text()

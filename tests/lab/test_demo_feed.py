@@ -6,9 +6,9 @@ import json
 from contextlib import closing
 from pathlib import Path
 
-from coord.lab.demo import app
-from coord.lab.demo.feed import Feed
-from coord.lab.demo.modes import mode_named
+from coord.lab.work import app
+from coord.lab.work.feed import Feed
+from coord.lab.work.modes import mode_named
 from coord.telemetry import EventLog
 
 

@@ -11,9 +11,10 @@ import pytest
 from coord import Coordinator
 from coord.clock import SYSTEM_CLOCK
 from coord.errors import ConfigError
-from coord.lab.demo.ground import _await_nobody, _granted_s, _refuse_others, ground
-from coord.lab.demo.kinds import kind_named
-from coord.lab.demo.modes import MODES, mode_named
+from coord.lab.chaos.ground import _await_nobody, _granted_s, _refuse_others, ground
+from coord.lab.chaos.kinds import kind_named
+from coord.lab.demo.run import ROLES
+from coord.lab.work.modes import MODES, mode_named
 from coord.model import MemberRecord, RoleRecord, Shape
 from coord.registry import open_store
 from coord.spi import OpenedStore
@@ -48,7 +49,7 @@ def _role(found: OpenedStore, name: str, **fields: object) -> None:
 def test_a_group_with_roles_of_others_is_refused_though_nobody_is_there(found: OpenedStore) -> None:
     _role(found, "compactor")
     with pytest.raises(ConfigError, match="used for something else: it has the roles compactor"):
-        _refuse_others(found, found.store.view("demo"))
+        _refuse_others(found, found.store.view("demo"), ROLES)
 
 
 @pytest.mark.parametrize("fields", [{"paused": True}, {"shape": Shape(2, 1)}], ids=str)
@@ -57,14 +58,14 @@ def test_a_group_whose_demo_roles_were_changed_is_refused(
 ) -> None:
     _role(found, "reaper-single", **fields)
     with pytest.raises(ConfigError, match="reaper-single of group demo are paused or have another"):
-        _refuse_others(found, found.store.view("demo"))
+        _refuse_others(found, found.store.view("demo"), ROLES)
 
 
 def test_a_group_that_a_demo_was_played_in_may_be_used_again(found: OpenedStore) -> None:
     for mode in MODES:
         if not mode.queue:  # nobody leads there, so no store hears of it
             _role(found, mode.role.name, shape=mode.role.shape)
-    _refuse_others(found, found.store.view("demo"))
+    _refuse_others(found, found.store.view("demo"), ROLES)
 
 
 def test_the_sessions_of_a_killed_demo_are_waited_for_and_ended(found: OpenedStore) -> None:
@@ -83,7 +84,7 @@ def test_a_group_with_a_member_that_lives_is_refused_and_goes_on(tmp_path: Path)
     with Coordinator(url, member="one", ttl_s=2) as fleet:
         with (
             pytest.raises(ConfigError, match="group prod is in use: one are members of it"),
-            ground(url, TTL_S, work=tmp_path, say=_quiet),
+            ground(url, TTL_S, work=tmp_path, say=_quiet, roles=ROLES),
         ):
             pass
         assert list(fleet.status().members) == ["one"]
@@ -105,11 +106,11 @@ def test_a_ttl_that_the_lag_of_the_store_eats_up_is_refused() -> None:
 
 
 def test_on_a_file_of_its_own_nothing_is_refused_and_nothing_is_elsewhere(tmp_path: Path) -> None:
-    with ground("sqlite", None, work=tmp_path, say=_quiet) as here:
-        assert (here.kind, here.group, here.own) == ("sqlite", "demo", True)
+    with ground("sqlite", None, work=tmp_path, say=_quiet, roles=ROLES) as here:
+        assert (here.kind, here.group, here.own) == ("sqlite", "lab", True)
         assert here.ttl_s == kind_named("sqlite").own_ttl_s
         with closing(open_store(here.url).store) as store:
-            assert store.view("demo").members == {}
+            assert store.view("lab").members == {}
     assert {path.name.partition("-")[0] for path in tmp_path.iterdir()} == {"coord.db"}
 
 
@@ -121,7 +122,7 @@ def test_a_server_that_is_not_installed_is_named_with_its_cure(
     monkeypatch.setenv(variable.get(kind, "COORD_DYNAMODB_LOCAL"), str(tmp_path / "nowhere"))
     with (
         pytest.raises(ServerMissing, match="nowhere"),
-        ground(kind, None, work=tmp_path, say=_quiet),
+        ground(kind, None, work=tmp_path, say=_quiet, roles=ROLES),
     ):
         pass
 

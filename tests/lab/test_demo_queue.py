@@ -14,15 +14,16 @@ import pytest
 from coord.clock import SYSTEM_CLOCK
 from coord.errors import ConfigError, Fenced, JobCancelled, StoreRefused
 from coord.fencing import Fenceable
-from coord.lab.demo import app
-from coord.lab.demo.deed import Deed
-from coord.lab.demo.feed import Feed
-from coord.lab.demo.handler import Handler
-from coord.lab.demo.items import QUEUE, InHand, Item, item_of, message_of
-from coord.lab.demo.modes import ITEM_ROWS, MEMBERS, visibility_s
-from coord.lab.demo.queue_scene import QueueScene
-from coord.lab.demo.requests import Counted
+from coord.lab.chaos.queue_scene import QueueScene
+from coord.lab.demo.cast import MEMBERS
 from coord.lab.measure.events import Act, Backlog, End, FaultMark, Lead, MemberMark, Record, Who
+from coord.lab.work import app
+from coord.lab.work.deed import Deed
+from coord.lab.work.feed import Feed
+from coord.lab.work.handler import Handler
+from coord.lab.work.items import QUEUE, InHand, Item, item_of, message_of
+from coord.lab.work.modes import ITEM_ROWS, visibility_s
+from coord.lab.work.requests import Counted
 from coord.model import ClaimKey
 from coord.tasks import Job
 from coord.tasks.job import Unit

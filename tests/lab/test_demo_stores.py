@@ -9,19 +9,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from coord.lab.demo.ground import Ground, ground
-from coord.lab.demo.modes import MODES, PROGRESS_TIMEOUT_S, mode_named
-from coord.lab.demo.run import Plan, perform
-from coord.lab.demo.scene import Scene
+from coord.lab.chaos.ground import Ground, ground
+from coord.lab.chaos.scene import Scene
+from coord.lab.demo.run import ROLES, Plan, perform
 from coord.lab.demo.summary import notes
 from coord.lab.measure import Report, judge_log, load, report_from_json, timeline
 from coord.lab.measure.report import Run
+from coord.lab.work.modes import MODES, PROGRESS_TIMEOUT_S, mode_named
 from coord.registry import open_store
 from coord.testing.servers import KINDS, Servers
 from tests.integration.stores.kinds import DRIFT, POLL_S, alive
@@ -82,11 +82,9 @@ def shown(
     with pytest.MonkeyPatch.context() as patch:
         for name, value in servers.environment.items():
             patch.setenv(name, value)
-        with ground(STORES[kind].url(servers), 2.0, work=folder, say=screen.say) as here:
+        with _ground(STORES[kind].url(servers), folder, screen.say) as here:
             plan = Plan(
-                store=here.url,
-                kind=here.kind,
-                ttl_s=here.ttl_s,
+                ground=here,
                 seed=1,
                 rounds=1,
                 work=folder,
@@ -95,6 +93,10 @@ def shown(
             )
             report = perform(plan, screen, lambda: None)
         yield Shown(kind, servers, here, report, events, screen.said)
+
+
+def _ground(url: str, work: Path, say: Callable[[str], None]) -> AbstractContextManager[Ground]:
+    return ground(url, 2.0, work=work, say=say, roles=ROLES)
 
 
 # --- what it shows ---------------------------------------------------------------------------
@@ -153,7 +155,7 @@ def test_the_group_is_left_without_members_and_claims_and_may_be_played_in_again
     assert {key.role for key, claim in view.claims.items() if claim.session} == set()
     assert set(view.roles) == {mode.role.name for mode in MODES if mode.name in MODES_SHOWN}
     said: list[str] = []
-    with ground(shown.here.url, 2.0, work=tmp_path, say=said.append) as again:
+    with _ground(shown.here.url, tmp_path, said.append) as again:
         assert again.ttl_s == shown.here.ttl_s
     assert said == []
 

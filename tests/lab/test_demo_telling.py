@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from coord.clock import SYSTEM_CLOCK
-from coord.lab.demo import app
-from coord.lab.demo.handler import Telling
-from coord.lab.demo.items import QUEUE, InHand, Item, message_of
 from coord.lab.measure import Log, Shard, load, shard_times, timeline
 from coord.lab.measure.events import End, Extension, Lead, Note
 from coord.lab.measure.intervals import Span
+from coord.lab.work import app
+from coord.lab.work.handler import Telling
+from coord.lab.work.items import QUEUE, InHand, Item, message_of
 from coord.tasks import Job, Worker, task
 from coord.tasks.opening import open_queue
 from coord.tasks.queue.engine import Settings

@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from coord.lab.demo.modes import MEMBERS, mode_named
-from coord.lab.demo.queue_scene import QueueScene
-from coord.lab.demo.scene import Scene, State
+from coord.lab.chaos.queue_scene import QueueScene
+from coord.lab.chaos.scene import Scene, State
+from coord.lab.demo.cast import MEMBERS
 from coord.lab.demo.summary import legend, notes, outcome, table, trades
 from coord.lab.demo.view import Display
 from coord.lab.measure import Round, RoundResult
@@ -32,6 +32,7 @@ from coord.lab.measure.faults import Fault
 from coord.lab.measure.form import checked_report
 from coord.lab.measure.intervals import Span
 from coord.lab.measure.report import Report
+from coord.lab.work.modes import mode_named
 from coord.model import ClaimKey
 
 FIGURES = {"n": 1, "mean": 0.2, "p50": 0.2, "p99": None, "max": 0.2}

@@ -4,7 +4,7 @@ Owns the public names of chaos. Strikes from outside: the code under test is not
 does about a fault it has to find out by itself.
 """
 
-from coord.lab.chaos.failpoint import FAILPOINTS_VARIABLE, Failpoint
 from coord.lab.chaos.process import Injector, Target
+from coord.lab.work.failpoint import FAILPOINTS_VARIABLE, Failpoint
 
 __all__ = ["FAILPOINTS_VARIABLE", "Failpoint", "Injector", "Target"]

@@ -26,7 +26,7 @@ from types import TracebackType
 from typing import Self
 
 from coord.errors import UsageError
-from coord.lab.chaos.failpoint import Failpoint
+from coord.lab.work.failpoint import Failpoint
 from coord.telemetry import EventLog
 
 __all__ = ["Injector", "Target"]

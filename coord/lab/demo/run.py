@@ -13,8 +13,10 @@ from pathlib import Path
 
 from coord.clock import SYSTEM_CLOCK
 from coord.config import Timing
-from coord.lab.demo.modes import BAR_S, FAULTS, MEMBERS, MODES, TAU_S, Mode, visibility_s
-from coord.lab.demo.stage import BUSY, DemoFailed, Screen, Stage, boundless
+from coord.lab.chaos.ground import Ground
+from coord.lab.chaos.housekeeping import Housekeeping
+from coord.lab.chaos.stage import BUSY, Screen, Stage, Unsteady, boundless
+from coord.lab.demo.cast import FAULTS, MEMBERS
 from coord.lab.demo.strike import strike
 from coord.lab.demo.summary import outcome
 from coord.lab.measure import (
@@ -30,8 +32,12 @@ from coord.lab.measure import (
     rounds_of,
     timeline,
 )
+from coord.lab.work.modes import BAR_S, MODES, TAU_S, Mode, visibility_s
 
-__all__ = ["Plan", "perform"]
+__all__ = ["ROLES", "Plan", "perform"]
+
+ROLES = {mode.role.name: mode.role.shape for mode in MODES if not mode.queue}
+"""What the workers make in a store."""
 
 _STEADY_S = 20.0
 _QUIET_S = 0.3
@@ -44,9 +50,7 @@ _GRACE_S = 0.5
 class Plan:
     """What is to be shown. `work` and `events` are existing, empty directories."""
 
-    store: str
-    kind: str
-    ttl_s: float
+    ground: Ground
     seed: int
     rounds: int
     work: Path
@@ -58,7 +62,7 @@ class Plan:
 def perform(plan: Plan, screen: Screen, interrupted: Callable[[], None]) -> Report:
     """Show everything and return the report. `interrupted` is asked at every beat and may raise.
 
-    Raises DemoFailed if the fleet does not come to rest before a fault, WorkerFailed if a worker
+    Raises Unsteady if the fleet does not come to rest before a fault, WorkerFailed if a worker
     ends by itself, and what `interrupted` raises. Whatever happens, no process is left behind.
     """
     dice = random.Random(plan.seed)
@@ -66,8 +70,8 @@ def perform(plan: Plan, screen: Screen, interrupted: Callable[[], None]) -> Repo
     for mode in plan.modes:
         results += _mode(plan, mode, dice, screen, interrupted)
     setup = Setup(
-        store=plan.kind,
-        ttl_s=plan.ttl_s,
+        store=plan.ground.kind,
+        ttl_s=plan.ground.ttl_s,
         seed=plan.seed,
         members=len(MEMBERS),
         shards=max(mode.shards for mode in plan.modes),
@@ -84,18 +88,16 @@ def _mode(
     screen: Screen,
     interrupted: Callable[[], None],
 ) -> list[RoundResult]:
-    work, events = plan.work / mode.name, plan.events / mode.name
+    work, events, ttl_s = plan.work / mode.name, plan.events / mode.name, plan.ground.ttl_s
     work.mkdir()
     events.mkdir()
     screen.say(f"{mode.name}: {mode.headline}", style="bold")
-    if mode.queue and visibility_s(plan.ttl_s) > plan.ttl_s:
-        screen.say(
-            f"its messages are hidden for {visibility_s(plan.ttl_s):g} s, the least there is"
-        )
+    if mode.queue and visibility_s(ttl_s) > ttl_s:
+        screen.say(f"its messages are hidden for {visibility_s(ttl_s):g} s, the least there is")
     with Stage(
-        mode,
-        store=plan.store,
-        ttl_s=plan.ttl_s,
+        Housekeeping(mode),
+        members=MEMBERS,
+        ground=plan.ground,
         work=work,
         events=events,
         screen=screen,
@@ -105,23 +107,23 @@ def _mode(
             if number > 1:
                 stage.until(boundless, BAR_S)  # bars of the last round shall not weigh on this one
             for fault in plan.faults:
-                _await_steady(stage)
+                _await_steady(stage, mode)
                 _round(stage, number, fault, dice)
-                screen.say(outcome(_measured(stage.log(), plan.ttl_s)[-1]), style="cyan")
+                screen.say(outcome(_measured(stage.log(), ttl_s)[-1]), style="cyan")
                 _complete(stage)
-        _await_steady(stage)
+        _await_steady(stage, mode)
         stage.drain()
-    return _measured(load(events), plan.ttl_s)
+    return _measured(load(events), ttl_s)
 
 
 def _round(stage: Stage, number: int, fault: str, dice: random.Random) -> None:
     """Calm, struck, recovered, healed; until what a healed worker does first is done."""
-    stage.events.round(number, stage.mode.name, fault, "start")
+    stage.events.round(number, stage.contestant.name, fault, "start")
     stage.until(boundless, dice.uniform(*_CALM_S))
     strike(stage, fault, dice)
     settle_s = Timing.of(stage.ttl_s).settle_s  # before that, who is healed claims nothing again
     stage.until(boundless, min(_AFTER_S, 0.8 * settle_s))
-    stage.events.round(number, stage.mode.name, fault, "end")
+    stage.events.round(number, stage.contestant.name, fault, "end")
     stage.until(boundless, 0.0)
 
 
@@ -132,7 +134,7 @@ def _complete(stage: Stage) -> None:
         stage.screen.say(f"{member} is started again")
 
 
-def _await_steady(stage: Stage) -> None:
+def _await_steady(stage: Stage, mode: Mode) -> None:
     """The hypothesis that every experiment begins and ends with."""
     quiet_s = Timing.of(stage.ttl_s).settle_s + _QUIET_S
     bound_s = _STEADY_S + 3 * stage.ttl_s
@@ -141,8 +143,8 @@ def _await_steady(stage: Stage) -> None:
         return stage.scene.steady(SYSTEM_CLOCK.now(), quiet_s=quiet_s)
 
     if not stage.until(steady, bound_s):
-        raise DemoFailed(
-            f"the fleet did not come to rest within {bound_s:g} s in mode {stage.mode.name}",
+        raise Unsteady(
+            f"the fleet did not come to rest within {bound_s:g} s in mode {mode.name}",
             cure=BUSY,
         )
 

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Sequence
 from rich import box
 from rich.table import Table
 
-from coord.lab.demo.items import QUEUE
-from coord.lab.demo.kinds import kind_named
-from coord.lab.demo.modes import ARCHIVE_S, FAULTS, PROGRESS_TIMEOUT_S, REST_S, TAU_S, visibility_s
+from coord.lab.chaos.kinds import kind_named
+from coord.lab.demo.cast import FAULTS
 from coord.lab.measure import Report, RoundResult
 from coord.lab.measure.report import Run
+from coord.lab.work.items import QUEUE
+from coord.lab.work.modes import ARCHIVE_S, PROGRESS_TIMEOUT_S, REST_S, TAU_S, visibility_s
 
 __all__ = ["legend", "notes", "outcome", "table", "trades"]
 

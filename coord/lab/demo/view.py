@@ -16,9 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from coord.clock import SYSTEM_CLOCK
-from coord.lab.demo.modes import MEMBERS
-from coord.lab.demo.queue_scene import QueueScene
-from coord.lab.demo.scene import COLUMN_S, Column, Scene, State, Worker
+from coord.lab.chaos.queue_scene import QueueScene
+from coord.lab.chaos.scene import COLUMN_S, Column, Scene, State, Worker
+from coord.lab.demo.cast import MEMBERS
 
 __all__ = ["Display"]
 

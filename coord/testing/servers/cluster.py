@@ -69,9 +69,12 @@ class Servers(ABC):
         """Environment variables without which the store's client would not connect."""
         return {}
 
-    def url(self, group: str, **options: str) -> str:
-        """The address of `group` in this store, with `options` as its query."""
-        return self._address(f"{self.hosts}/{group}", options)
+    def url(self, group: str, *, hosts: str | None = None, **options: str) -> str:
+        """The address of `group` in this store, with `options` as its query.
+
+        `hosts`: where clients are to connect instead, as to proxies in front of the members.
+        """
+        return self._address(f"{hosts or self.hosts}/{group}", options)
 
     def _address(self, place: str, options: Mapping[str, str]) -> str:
         query = f"?{urlencode(options, safe=':/')}" if options else ""

@@ -52,10 +52,11 @@ class DynamoDBLocal(Servers):
         """Made-up credentials: clients insist on some, and the server accepts any."""
         return {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 
-    def url(self, group: str, **options: str) -> str:
+    def url(self, group: str, *, hosts: str | None = None, **options: str) -> str:
         """The address of `group` in the table `leases`, or in that of the option `table`."""
         table = options.pop("table", _TABLE)
-        query = {"region": _REGION, "endpoint": self.endpoint, **options}
+        endpoint = self.endpoint if hosts is None else f"http://{hosts}"
+        query = {"region": _REGION, "endpoint": endpoint, **options}
         return self._address(f"{table}/{group}", query)
 
     def _plan(self, folder: Path, ports: Ports) -> list[ServerMember]:

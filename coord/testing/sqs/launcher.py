@@ -58,9 +58,10 @@ class SqsServer(Servers, Controls):
         """Made-up credentials and the region: clients insist on some."""
         return environment(self._settings.region)
 
-    def url(self, group: str, **options: str) -> str:
+    def url(self, group: str, *, hosts: str | None = None, **options: str) -> str:
         """The address of the queue `group`: `sqs://group?region=…&endpoint=…`."""
-        return queue_url(group, region=self._settings.region, endpoint=self.endpoint, **options)
+        endpoint = self.endpoint if hosts is None else f"http://{hosts}"
+        return queue_url(group, region=self._settings.region, endpoint=endpoint, **options)
 
     def heal(self, *, timeout_s: float | None = None) -> None:
         """The process runs and serves, all faults are over, everybody is let in."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from coord.lab.demo.modes import HANDLERS, TAU_S, Mode
-from coord.lab.demo.scene import Column, Scene, State, Worker
+from coord.lab.chaos.scene import Column, Scene, State, Worker
 from coord.lab.measure.events import Act, Backlog, End, Lead, Record
+from coord.lab.work.modes import HANDLERS, TAU_S, Mode
 from coord.model import ClaimKey
 
 __all__ = ["QueueScene"]

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from coord.lab.demo.modes import Mode
 from coord.lab.measure.effects import Register
 from coord.lab.measure.events import Act, End, FaultMark, Lead, MemberMark, Record, Trust, Who
+from coord.lab.work.modes import Mode
 from coord.model import ClaimKey
 
 __all__ = ["COLUMN_S", "Column", "Scene", "State", "Tally", "Worker"]

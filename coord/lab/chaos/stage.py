@@ -1,6 +1,6 @@
-"""One mode on stage: its files, its workers, its work, and the beat that keeps all of it going.
+"""One fleet on stage: its files, its workers, its work, and the beat that keeps all of it going.
 
-Owns the loop. The demo is one thread: while anything is waited for, `Stage.until` feeds the work,
+Owns the loop. The lab is one thread: while anything is waited for, `Stage.until` feeds the work,
 reads what the workers wrote, looks after the processes and redraws, some twenty times a second.
 Being interrupted is noticed there and nowhere else, so that no signal can break into a clean-up.
 """
@@ -8,26 +8,25 @@ Being interrupted is noticed there and nowhere else, so that no signal can break
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from coord.clock import SYSTEM_CLOCK
-from coord.errors import CoordError
-from coord.lab.chaos import FAILPOINTS_VARIABLE, Failpoint, Injector, Target
-from coord.lab.demo import app
-from coord.lab.demo.feed import Feed
-from coord.lab.demo.fleet import Fleet
-from coord.lab.demo.follow import Follower
-from coord.lab.demo.modes import MEMBERS, Mode
-from coord.lab.demo.queue_scene import QueueScene
-from coord.lab.demo.scene import Scene
+from coord.errors import CoordError, UsageError
+from coord.lab.chaos.contestant import Contestant, Entered, Place
+from coord.lab.chaos.fleet import Fleet
+from coord.lab.chaos.follow import Follower
+from coord.lab.chaos.ground import Ground
+from coord.lab.chaos.process import Injector, Target
+from coord.lab.chaos.scene import Scene
 from coord.lab.measure import Log
+from coord.lab.work.failpoint import FAILPOINTS_VARIABLE, Failpoint
 from coord.telemetry import EVENTS_VARIABLE, EventLog
 
-__all__ = ["BUSY", "DemoFailed", "Screen", "Stage", "boundless"]
+__all__ = ["BUSY", "Screen", "Stage", "Unsteady", "boundless"]
 
 _BEAT_S = 0.05
 _DRAIN_S = 5.0
@@ -40,12 +39,12 @@ BUSY = (
 """The cure for a fleet that does not get along."""
 
 
-class DemoFailed(CoordError):
-    """The demo could not be shown as it is meant to be."""
+class Unsteady(CoordError):
+    """The fleet is not as every experiment has to find it."""
 
 
 class Screen(Protocol):
-    """Where the demo is shown."""
+    """Where it is shown."""
 
     def show(self, scene: Scene) -> None:
         """The present state; called at every beat."""
@@ -62,55 +61,42 @@ def boundless() -> bool:
 
 
 class Stage:
-    """Everything that one mode needs, from entering to leaving. One thread."""
+    """Everything that one fleet needs, from entering to leaving. One thread."""
 
     def __init__(
         self,
-        mode: Mode,
+        contestant: Contestant,
         *,
-        store: str,
-        ttl_s: float,
+        members: Sequence[str],
+        ground: Ground,
         work: Path,
         events: Path,
         screen: Screen,
         interrupted: Callable[[], None],
     ) -> None:
-        """`work` and `events` are existing, empty directories; `interrupted` raises if so.
-
-        A mode without leaders uses no store: its queue is a file in `work`.
-        """
-        self.mode = mode
-        self.ttl_s = ttl_s
+        """`work` and `events` are existing, empty directories; `interrupted` raises if so."""
+        self.contestant = contestant
+        self.ground = ground
         self.screen = screen
-        self.scene = QueueScene(mode, MEMBERS) if mode.queue else Scene(mode, MEMBERS)
+        self.scene = contestant.scene(members)
         self.events = EventLog(events / f"{_INJECTOR}.jsonl", member=_INJECTOR)
         self.injector = Injector(self.events)
         self._interrupted = interrupted
-        self._database = work / "app.db"
-        self._queue = f"sqlite:///{work / 'queue.db'}" if mode.queue else None
+        self._work = work
         self._failpoints = work / "failpoints"
+        self._environ = {EVENTS_VARIABLE: f"{events}/", FAILPOINTS_VARIABLE: str(self._failpoints)}
         self._follower = Follower(events)
-        self.fleet = Fleet(
-            MEMBERS,
-            [
-                *("--store", self._queue or store, "--database", str(self._database)),
-                *("--mode", mode.name, "--ttl-s", str(ttl_s)),
-            ],
-            environ={EVENTS_VARIABLE: f"{events}/", FAILPOINTS_VARIABLE: str(self._failpoints)},
-            output=work,
-        )
+        self.fleet = Fleet(members, self._command, self._environment, output=work)
         self._resources = ExitStack()
-        self._feed: Feed | None = None
+        self._entered: Entered | None = None
+        self._feeding = False
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
             opened.callback(self.events.close)
-            app.create(self._database)
             self._failpoints.mkdir()
-            role = self.mode.role
-            self.events.role(role.name, 1, role.shape, queue=self.mode.queue)
-            feed = Feed(self._database, self.mode, self.events, queue=self._queue)
-            self._feed = opened.enter_context(feed)
+            self._entered = opened.enter_context(self.contestant.enter(self._work, self.events))
+            self._feeding = True
             opened.enter_context(self.fleet)
             self._resources = opened.pop_all()
         return self
@@ -127,8 +113,8 @@ class Stage:
         """Keep everything going until `happened()`; False if it did not within the time."""
         end = SYSTEM_CLOCK.now() + timeout_s
         while True:
-            if self._feed is not None and self.scene.awaits_work:
-                self._feed.turn()
+            if self._feeding and self.scene.awaits_work:
+                self._contest.turn()
             self._beat()
             left = end - SYSTEM_CLOCK.now()
             if happened():
@@ -143,8 +129,8 @@ class Stage:
 
     def drain(self) -> bool:
         """Let the fleet finish what is due; no more falls due. False if it took too long."""
-        feed, self._feed = self._feed, None
-        return feed is None or self.until(lambda: feed.waiting() == 0, _DRAIN_S)
+        self._feeding = False
+        return self.until(lambda: self._contest.waiting() == 0, _DRAIN_S)
 
     def target(self, member: str) -> Target:
         """A member's present process, for the injector."""
@@ -153,6 +139,27 @@ class Stage:
     def failpoint(self, member: str) -> Failpoint:
         """The gate in a member's work."""
         return Failpoint.of(self._failpoints, member)
+
+    @property
+    def ttl_s(self) -> float:
+        """What the store grants."""
+        return self.ground.ttl_s
+
+    @property
+    def _contest(self) -> Entered:
+        if self._entered is None:
+            raise UsageError("the stage has not been entered", cure="Use it in a with statement.")
+        return self._entered
+
+    def _place(self, member: str) -> Place:
+        ground = self.ground
+        return Place(member=member, store=ground.url_of(member), ttl_s=ground.ttl_s)
+
+    def _command(self, member: str) -> Sequence[str]:
+        return self._contest.command(self._place(member))
+
+    def _environment(self, member: str) -> Mapping[str, str]:
+        return {**self._environ, **self._contest.environ(self._place(member))}
 
     def _beat(self) -> None:
         self._interrupted()

@@ -1,8 +1,11 @@
-"""Where the demo is played: a store of its own for the time of it, or one that a URL names.
+"""Where the lab plays: a store of its own for the time of it, or one that a URL names.
 
 Owns the way from `--store` to a group in which the workers can be led, and everything that is
 refused on that way: before anything was struck, with cause and cure. A store of its own is gone
 afterwards; in one of the user's, no group is entered that others use or have used.
+
+A store of its own may be linked: each member then reaches each server through a proxy of its own,
+which faults of the network need.
 """
 
 from __future__ import annotations
@@ -12,23 +15,23 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from coord.clock import SYSTEM_CLOCK
 from coord.config import Timing
 from coord.errors import ConfigError
-from coord.lab.demo.kinds import kind_named
-from coord.lab.demo.modes import MODES
-from coord.model import Beacon, LiveMember, MemberRecord, View
+from coord.lab.chaos.kinds import kind_named
+from coord.lab.chaos.links import Links
+from coord.model import Beacon, LiveMember, MemberRecord, Shape, View
 from coord.registry import known_schemes, open_store
 from coord.spi import Initializable, Observed, OpenedStore
-from coord.testing.servers import KINDS, servers_of
+from coord.testing.servers import KINDS, Servers, servers_of
 
 __all__ = ["Ground", "ground"]
 
 _OWN_FILE = "sqlite"  # needs no server: a file will do
-_GROUP = "demo"
+_GROUP = "lab"
 _REQUEST_S = 5.0
 _FIRST_S = 15.0  # what a server that has just started may need for its first requests
 _LATE_S = 2.0  # how much later than its ttl a dead session may leave the group
@@ -40,32 +43,61 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """A group to play in. `ttl_s` is what the store grants; `own`: gone when the demo is over."""
+    """A group to play in.
+
+    `ttl_s` is what the store grants; `own`: gone when the play is over. `servers` and `links` are
+    there to be struck: None in a store of the user's, or in a file.
+    """
 
     url: str
     kind: str
     group: str
     ttl_s: float
     own: bool
+    servers: Servers | None = None
+    links: Links | None = None
+
+    def url_of(self, member: str) -> str:
+        """What this member connects to."""
+        return self.url if self.links is None else self.links.url(member)
+
+
+Shapes = Mapping[str, Shape]
 
 
 @contextmanager
-def ground(store: str, ttl_s: float | None, *, work: Path, say: Say) -> Iterator[Ground]:
+def ground(
+    store: str,
+    ttl_s: float | None,
+    *,
+    work: Path,
+    say: Say,
+    roles: Shapes,
+    servers: int = 1,
+    linked: bool = False,
+) -> Iterator[Ground]:
     """A group for the workers at `store`: a URL, or a kind, of which one is made in `work`.
 
-    `ttl_s` None: what is usual for that kind of store. Raises ConfigError for a store that cannot
-    be shown or a group that others use, ServerMissing and ServerFailed for a server of our own, and
-    what the store raises. Whatever happens, no server is left behind.
+    `ttl_s` None: what is usual for that kind of store. `roles`: what may be found in a group that
+    has been used. `servers`: how many of its own store, 1 or 3. Raises ConfigError for a store that
+    cannot be used or a group that others use, ServerMissing and ServerFailed for a server of our
+    own, and what the store raises. Whatever happens, no server is left behind.
     """
     kind, is_url, _ = store.partition("://")
     _refuse_unknown(kind)
     manner = kind_named(kind)
     if is_url:
-        yield _checked(store, kind, manner.ttl_s if ttl_s is None else ttl_s, own=False, say=say)
+        asked_s = manner.ttl_s if ttl_s is None else ttl_s
+        yield _checked(store, kind, asked_s, own=False, say=say, roles=roles)
         return
     asked_s = manner.own_ttl_s if ttl_s is None else ttl_s
-    with _own_store(kind, work, say) as url:
-        yield _checked(url, kind, asked_s, own=True, say=say)
+    with _own_store(kind, work, say, servers) as own:
+        checked = _checked(own.url(), kind, asked_s, own=True, say=say, roles=roles)
+        if not linked or own.servers is None:
+            yield replace(checked, servers=own.servers)
+            return
+        with Links(own.servers, own.url) as links:
+            yield replace(checked, servers=own.servers, links=links)
 
 
 def _refuse_unknown(kind: str) -> None:
@@ -75,30 +107,42 @@ def _refuse_unknown(kind: str) -> None:
         )
     if kind == "memory":
         raise ConfigError(
-            "a store in memory lives in one process, and the demo has four",
+            "a store in memory lives in one process, and the lab starts several",
             cure="Leave --store out, or give the URL of a store that processes can share.",
         )
 
 
 @contextmanager
-def _own_store(kind: str, work: Path, say: Say) -> Iterator[str]:
-    """The URL of a group in a store that ends with this block."""
+def _own_store(kind: str, work: Path, say: Say, number: int) -> Iterator[_Own]:
+    """A store that ends with this block."""
     if kind == _OWN_FILE:
-        yield f"{kind}:///{work / 'coord.db'}?group={_GROUP}"
+        yield _Own(lambda _: f"{kind}:///{work / 'coord.db'}?group={_GROUP}", None)
         return
     if kind not in KINDS:
         raise ConfigError(
             f"--store {kind} does not say where that store is",
             cure=f"Give its URL, with a group of its own: --store {kind}://…",
         )
-    with servers_of(kind) as servers, _environment(servers.environment):
-        say(f"{servers.kind} on {servers.hosts}, started for this demo alone")
-        url = servers.url(_GROUP, **kind_named(kind).own_options)
-        found = open_store(url, timeout_s=_FIRST_S)
+    with servers_of(kind, members=number) as servers, _environment(servers.environment):
+        say(f"{servers.kind} on {servers.hosts}, started for this run alone")
+        options = kind_named(kind).own_options
+        own = _Own(lambda hosts: servers.url(_GROUP, hosts=hosts, **options), servers)
+        found = open_store(own.url(), timeout_s=_FIRST_S)
         with closing(found.store):
             if isinstance(found.store, Initializable):
                 found.store.init(found.group)
-        yield url
+        yield own
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """A store of our own: the group's URL, through these hosts if any are given."""
+
+    at: Callable[[str | None], str]
+    servers: Servers | None
+
+    def url(self, hosts: str | None = None) -> str:
+        return self.at(hosts)
 
 
 @contextmanager
@@ -116,7 +160,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _checked(url: str, kind: str, asked_s: float, *, own: bool, say: Say) -> Ground:
+def _checked(url: str, kind: str, asked_s: float, *, own: bool, say: Say, roles: Shapes) -> Ground:
     """Be a member there for a moment, to be told here and now if workers could not.
 
     That comes first, because there may be nothing to read before the first member. In a group that
@@ -125,21 +169,20 @@ def _checked(url: str, kind: str, asked_s: float, *, own: bool, say: Say) -> Gro
     found = open_store(url, timeout_s=_FIRST_S if own else _REQUEST_S)
     with closing(found.store):
         ttl_s = _granted_s(found, asked_s)
-        _refuse_others(found, found.store.view(found.group))
+        _refuse_others(found, found.store.view(found.group), roles)
         _await_nobody(found, say)
     if ttl_s != asked_s:
         say(f"the store grants a ttl of {ttl_s:g} s, where {asked_s:g} s was asked")
     return Ground(url=url, kind=kind, group=found.group, ttl_s=ttl_s, own=own)
 
 
-def _refuse_others(found: OpenedStore, view: View) -> None:
-    """A group with roles that the demo does not know is somebody's, though nobody may be there."""
-    ours = {mode.role.name: mode.role.shape for mode in MODES if not mode.queue}
+def _refuse_others(found: OpenedStore, view: View, ours: Shapes) -> None:
+    """A group with roles that are not ours is somebody's, though nobody may be there."""
     foreign = sorted(view.roles.keys() - ours)
     if foreign:
         raise ConfigError(
             f"group {found.group} is used for something else: it has the roles {_few(foreign)}",
-            cure="Give the demo a group of its own in that store: another name in the URL.",
+            cure="Give the lab a group of its own in that store: another name in the URL.",
         )
     changed = sorted(
         name
@@ -149,14 +192,14 @@ def _refuse_others(found: OpenedStore, view: View) -> None:
     if changed:
         raise ConfigError(
             f"the roles {_few(changed)} of group {found.group} are paused or have another shape",
-            cure="Undo that (`coord resume`, `coord reshape`), or give the demo another group.",
+            cure="Undo that (`coord resume`, `coord reshape`), or give the lab another group.",
         )
 
 
 def _await_nobody(found: OpenedStore, say: Say) -> None:
     """Wait until whoever is in the group is gone; raises ConfigError if one of them lives.
 
-    The sessions of a demo that was killed stay for their ttl, and in stores where only peers end
+    The sessions of a run that was killed stay for their ttl, and in stores where only peers end
     sessions until somebody does. Alive is who sends another heartbeat.
     """
     began: dict[str, tuple[int, float]] = {}
@@ -172,7 +215,7 @@ def _await_nobody(found: OpenedStore, say: Say) -> None:
             if seq != first or silent_s > _limit_s(member) + _LATE_S:
                 raise ConfigError(
                     f"group {found.group} is in use: {names} are members of it",
-                    cure="Give the demo a group of its own in that store: another name in the URL.",
+                    cure="Give the lab a group of its own in that store: another name in the URL.",
                 )
             if member.gone or silent_s > _limit_s(member):
                 found.store.evict(found.group, Observed(session, seq))
@@ -186,7 +229,7 @@ def _limit_s(member: LiveMember) -> float:
 def _granted_s(found: OpenedStore, asked_s: float) -> float:
     """The ttl that the store grants; raises ConfigError if no timings go with it."""
     record = MemberRecord(
-        name=f"demo-{secrets.token_hex(4)}",
+        name=f"lab-{secrets.token_hex(4)}",
         incarnation=secrets.token_hex(8),
         weight=0.0,
         max_shards=0,

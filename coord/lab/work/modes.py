@@ -1,24 +1,22 @@
-"""The four ways that the demo compares, three of leading and a queue, and their timings.
+"""The four ways that the lab compares, three of leading and a queue, and their timings.
 
 Owns these choices and nothing else. All durations in seconds.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coord.config import Role
-from coord.lab.demo.app import PARTITIONS
+from coord.lab.work.app import PARTITIONS
 
 __all__ = [
     "ARCHIVE_S",
     "BAR_S",
     "BATCH",
-    "FAULTS",
     "FEED_S",
     "HANDLERS",
     "ITEM_ROWS",
-    "MEMBERS",
     "MODES",
     "PROGRESS_TIMEOUT_S",
     "REST_S",
@@ -27,9 +25,6 @@ __all__ = [
     "mode_named",
     "visibility_s",
 ]
-
-MEMBERS = ("worker-1", "worker-2", "worker-3", "worker-4")
-FAULTS = ("kill", "pause", "wedge")
 
 PROGRESS_TIMEOUT_S = 1.0
 """How long a term may go without progress; on a queue, how long an item may take."""
@@ -127,6 +122,7 @@ def visibility_s(ttl_s: float) -> float:
     return max(ttl_s, _LEAST_VISIBILITY_S)
 
 
-def mode_named(name: str) -> Mode:
-    """The mode of that name; raises KeyError."""
-    return {mode.name: mode for mode in MODES}[name]
+def mode_named(name: str, *, shards: int | None = None, seats: int | None = None) -> Mode:
+    """The mode of that name, with so many shards and seats; raises KeyError."""
+    mode = {mode.name: mode for mode in MODES}[name]
+    return replace(mode, shards=shards or mode.shards, seats=seats or mode.seats)

@@ -22,9 +22,9 @@ from contextlib import closing
 from coord import Fenced, LeadershipLost, SqlFence
 from coord.errors import JobCancelled
 from coord.fencing import Fenceable
-from coord.lab.chaos import Failpoint
-from coord.lab.demo import app
-from coord.lab.demo.modes import ARCHIVE_S
+from coord.lab.work import app
+from coord.lab.work.failpoint import Failpoint
+from coord.lab.work.modes import ARCHIVE_S
 from coord.telemetry import EventLog
 
 __all__ = ["Deed"]

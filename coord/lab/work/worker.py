@@ -1,4 +1,4 @@
-"""A worker process: the daemon that the demo runs four of, and an example of how to write one.
+"""A worker process: the daemon that the lab runs some of, and an example of how to write one.
 
 Owns the job under a term: delete what has expired in the partitions of the shard that it gives.
 Knows how to lead, and no more: not how many others there are, not who leads what, and nothing of
@@ -17,12 +17,11 @@ from pathlib import Path
 
 from coord import CoordError, Coordinator, Term
 from coord.clock import SYSTEM_CLOCK
-from coord.lab.demo import app
-from coord.lab.demo.deed import Deed
-from coord.lab.demo.handler import handle_messages
-from coord.lab.demo.modes import BATCH, REST_S, mode_named
+from coord.lab.work import app
+from coord.lab.work.deed import Deed
+from coord.lab.work.handler import handle_messages
+from coord.lab.work.modes import BATCH, REST_S, mode_named
 from coord.telemetry import EventLog
-from coord.testing.servers.tether import end_with
 
 __all__ = ["Reaper", "main"]
 
@@ -60,17 +59,17 @@ class Reaper:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Join the group, serve the role, stay until SIGTERM. Exits with 1 and a line if it cannot."""
-    parser = argparse.ArgumentParser(description="One worker of coord's demo.")
+    parser = argparse.ArgumentParser(description="One worker of coord's lab.")
     parser.add_argument(
         "--store", required=True, help="URL of the store and group, or of the queue"
     )
     parser.add_argument("--member", required=True, help="name of this worker")
     parser.add_argument("--database", required=True, type=Path, help="the application's database")
     parser.add_argument("--mode", required=True, help="single, localized, co-leaders or queue")
+    parser.add_argument("--shards", required=True, type=int)
+    parser.add_argument("--seats", required=True, type=int)
     parser.add_argument("--ttl-s", required=True, type=float)
-    parser.add_argument("--parent", required=True, type=int, help="process to end with")
     options = parser.parse_args(arguments)
-    end_with(options.parent)
     try:
         if mode_named(options.mode).queue:
             handle_messages(options.store, options.member, options.database, ttl_s=options.ttl_s)
@@ -88,7 +87,8 @@ def _lead(options: argparse.Namespace) -> None:
         start_timeout_s=_START_S,
     ) as fleet:
         reaper = Reaper(options.database, options.member, fleet.events)
-        fleet.serve(mode_named(options.mode).role, reaper.work)
+        mode = mode_named(options.mode, shards=options.shards, seats=options.seats)
+        fleet.serve(mode.role, reaper.work)
         fleet.run()
 
 

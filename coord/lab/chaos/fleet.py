@@ -1,23 +1,23 @@
 """The worker processes: started, found dead, stopped.
 
 Owns the processes, each by its id. Strikes nobody and knows no fault. Every wait is bounded, and
-nothing outlives the demo, even if it is killed: see `tether`.
+nothing outlives us, even if we are killed: see `coord.testing.servers.tether`.
 """
 
 from __future__ import annotations
 
-import os
+import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from coord.errors import CoordError
+from coord.errors import ConfigError, CoordError
+from coord.testing.servers.starter import Launch
 
 __all__ = ["Fleet", "WorkerFailed"]
 
@@ -36,16 +36,16 @@ class Fleet:
 
     def __init__(
         self,
-        members: Sequence[str],
-        arguments: Sequence[str],
+        members: Iterable[str],
+        command: Callable[[str], Sequence[str]],
+        environ: Callable[[str], Mapping[str, str]],
         *,
-        environ: Mapping[str, str],
         output: Path,
     ) -> None:
-        """`arguments` are those of the worker but its name; `output` gets what workers print."""
-        self._members = tuple(members)
-        self._arguments = tuple(arguments)
-        self._environ = {**os.environ, **environ}
+        """`command` and `environ` are asked at every start; `output` gets what workers print."""
+        self._members = list(members)
+        self._command = command
+        self._environ = environ
         self._output = output
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -66,27 +66,43 @@ class Fleet:
     ) -> None:
         self.close()
 
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Whoever belongs to the fleet, whether it runs or not."""
+        return tuple(self._members)
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """Whoever has a process."""
+        return tuple(self._running)
+
     def start(self, member: str) -> None:
-        """Start a member that does not run. In a session of its own: Ctrl-C is for us to handle."""
-        command = [sys.executable, "-m", "coord.lab.demo.worker", "--member", member]
-        command += ["--parent", str(os.getpid()), *self._arguments]
-        with self._log_of(member).open("ab") as output:
-            self._running[member] = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=self._environ,
-                start_new_session=True,
-            )
+        """Start a member that does not run; a name that is new joins the fleet.
+
+        In a session of its own: Ctrl-C is for us to handle. Raises ConfigError if there is no
+        such program.
+        """
+        if member not in self._members:
+            self._members.append(member)
+        launch = Launch(
+            command=_found(self._command(member)),
+            folder=Path.cwd(),
+            log=self._log_of(member),
+            environment=self._environ(member),
+        )
+        self._running[member] = launch.start()
 
     def pid(self, member: str) -> int:
         """The process id of a member that was started."""
         return self._running[member].pid
 
-    def reap(self, member: str) -> None:
-        """A member that was killed on purpose: take notice of its end."""
-        self._running.pop(member).wait(_KILL_S)
+    def reap(self, member: str, *, within_s: float = _KILL_S) -> None:
+        """A member that was ended on purpose: take notice of its end."""
+        self._running.pop(member).wait(within_s)
+
+    def dismiss(self, member: str) -> None:
+        """Somebody who has been reaped is not of the fleet any more."""
+        self._members.remove(member)
 
     def missing(self) -> list[str]:
         """The members that have no process."""
@@ -125,3 +141,15 @@ class Fleet:
         if any(line.startswith("Traceback") for line in lines):
             return "\n".join(lines[-_TAIL_LINES:])
         return lines[-1] if lines else "it said nothing"
+
+
+def _found(command: Sequence[str]) -> list[str]:
+    """The command with the whole path of its program."""
+    program, *arguments = command
+    path = shutil.which(program)
+    if path is None:
+        raise ConfigError(
+            f"there is no program {program!r} to start",
+            cure="Give its path, or one that the shell would find.",
+        )
+    return [path, *arguments]

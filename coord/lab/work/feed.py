@@ -16,9 +16,9 @@ from typing import Self
 
 from coord.clock import SYSTEM_CLOCK
 from coord.errors import Certainty, StoreError
-from coord.lab.demo import app
-from coord.lab.demo.items import Item, message_of
-from coord.lab.demo.modes import FEED_S, ITEM_ROWS, Mode
+from coord.lab.work import app
+from coord.lab.work.items import Item, message_of
+from coord.lab.work.modes import FEED_S, ITEM_ROWS, Mode
 from coord.tasks.opening import open_queue
 from coord.tasks.queue.spi import Outgoing, Queue
 from coord.telemetry import EventLog

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from coord.lab.demo.modes import mode_named
+from coord.lab.work.modes import mode_named
 from coord.model import ClaimKey
 from coord.tasks import Job
 from coord.tasks.queue.payload import JsonCodec, outgoing

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from coord import Job, Worker, task
 from coord.clock import SYSTEM_CLOCK
-from coord.lab.demo import app
-from coord.lab.demo.deed import Deed
-from coord.lab.demo.items import TASK, InHand, Item, item_of
-from coord.lab.demo.modes import HANDLERS, PROGRESS_TIMEOUT_S, REST_S, visibility_s
-from coord.lab.demo.requests import opened
+from coord.lab.work import app
+from coord.lab.work.deed import Deed
+from coord.lab.work.items import TASK, InHand, Item, item_of
+from coord.lab.work.modes import HANDLERS, PROGRESS_TIMEOUT_S, REST_S, visibility_s
+from coord.lab.work.requests import opened
 from coord.tasks.queue.admission import Fixed
 from coord.tasks.queue.engine import Settings
 from coord.tasks.queue.hand import InHand as Hand

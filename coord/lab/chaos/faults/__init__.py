@@ -1,0 +1,22 @@
+"""Every kind of fault, by its name.
+
+Owns the catalogue. Each family has a file of its own; none of them is told to those it strikes.
+"""
+
+from __future__ import annotations
+
+from coord.lab.chaos.faults import processes
+from coord.lab.chaos.faults.kind import MEMBERS, SERVERS, Blow, FaultKind, Option, Setting
+
+__all__ = [
+    "CATALOGUE",
+    "MEMBERS",
+    "SERVERS",
+    "Blow",
+    "FaultKind",
+    "Option",
+    "Setting",
+]
+
+CATALOGUE: dict[str, FaultKind] = {kind.name: kind for kind in (*processes.KINDS,)}
+"""By name, in the order in which they are listed."""
