@@ -91,7 +91,15 @@ class Engine:
         self._quiet = threading.Condition()
         self._loop = Loop()
         self._crew = Crew(self._backlog, self._work, settings.most_threads)
-        self._clerk = Clerk(queue, patience, clock, listener=listener)
+        self._clerk = Clerk(
+            queue,
+            patience,
+            clock,
+            listener=listener,
+            running=lambda: list(self._running),
+            fell=self._fell,
+            overran=self._overran,
+        )
         self._deletes = Deletes(
             queue,
             clock,
@@ -124,7 +132,8 @@ class Engine:
         nothing is in hand.
 
         Beside these: "redelivered" (received, and not for the first time), "late" (done, when the
-        lease was over: it may be run again) and "undeleted" (done, and will be run again).
+        lease was over: it may be run again), "undeleted" (done, and will be run again) and
+        "overrun" (still worked on when others might have it).
         """
         with self._lock:
             return {what: n for what, n in self._counts.items() if what != "left"}
@@ -304,12 +313,25 @@ class Engine:
         else:
             self._clerk.give_back(hand, end.rest_s)
 
-    def _return_followers(self, hand: InHand) -> None:
-        """One has left without being deleted: what came after it in its group goes back."""
+    def _fell(self, hand: InHand) -> None:
+        """One lapsed or was given up; on the leases' thread. If it is worked on, what came after it
+        in its group does not wait until its handler ends, if it ever does.
+        """
+        if hand.job is not None and hand.outcome is None:
+            self._return_followers(hand, left=0)
+
+    def _overran(self, hand: InHand) -> None:
+        """One is worked on although others may have it; on the leases' thread."""
+        with self._lock:
+            self._counts["overrun"] += 1
+        self._listener.overran(hand)
+
+    def _return_followers(self, hand: InHand, *, left: int = 1) -> None:
+        """One leaves without being deleted: what came after it in its group goes back."""
         with self._lock:
             behind = [] if self._groups is None else self._groups.failed(hand)
             self._counts[Outcome.RETURNED.value] += len(behind)
-            self._counts["left"] += 1 + len(behind)
+            self._counts["left"] += left + len(behind)
         for follower in behind:
             follower.outcome = Outcome.RETURNED
             self._clerk.give_back(follower, 0.0)

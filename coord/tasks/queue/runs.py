@@ -76,7 +76,7 @@ class Runs:
             return Ended(Outcome.DONE, why=found.why)
         timeout_s = found.handler.timeout_s
         if timeout_s is not None:
-            hand.bound(now + timeout_s)
+            hand.bound(now + timeout_s, self._rest_s(hand))
         message = hand.message
         job = Job(
             hand,
