@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -265,6 +266,13 @@ class Fleet:
     def is_shared(self, role: str, members: int) -> bool:
         """Whether it is settled and each of so many members holds a part of it."""
         return self.is_settled(role, members) and len(set(self.holders(role).values())) == members
+
+    def is_even(self, role: str, members: int) -> bool:
+        """Whether it is shared as evenly as can be: nothing moves from here on by itself."""
+        held = Counter(self.holders(role).values()).values()
+        return (
+            self.is_settled(role, members) and len(held) == members and max(held) - min(held) <= 1
+        )
 
     def writable(self) -> bool:
         """Whether nobody sits inside a write of the store (a process may be stopped there).

@@ -108,7 +108,7 @@ def test_only_shards_that_must_move_move_and_the_others_act_on(fleet: Fleet) -> 
 def test_seats_of_a_shard_sit_on_different_members_at_all_times(fleet: Fleet) -> None:
     for process in [fleet.begin(name, TWINS, timing=TIMING) for name in ("a", "b", "c")]:
         process.await_live()
-    until(lambda: fleet.is_settled("twins", 3))
+    until(lambda: fleet.is_shared("twins", 3))
     leaver = fleet.processes[0]
     at = leaver.terminate()
     until(lambda: fleet.is_settled("twins", 2))

@@ -48,10 +48,10 @@ def held(fleet: Fleet) -> Tenures:
 
 
 def led(fleet: Fleet) -> Tenures:
-    """The fleet, at work: each member leads its share."""
+    """The fleet, at work: each member leads its share, and nothing is left to be handed over."""
     for name in MEMBERS:
         fleet.start(name, ROLE, timing={"ttl_s": TTL_S})
-    until(reached(lambda: fleet.is_shared("reaper", len(MEMBERS))))
+    until(reached(lambda: fleet.is_even("reaper", len(MEMBERS))))
     return held(fleet)
 
 
