@@ -64,10 +64,18 @@ CREATE INDEX claims_by_rev ON claims (gid, rev);
 
 
 def check_is_ours(path: str) -> None:
-    """Raise `StoreRefused` unless the file at `path` is a database of this schema."""
+    """Raise `StoreRefused` unless the file at `path` is a database of this schema.
+
+    Looks at the first page alone, without the log and without locks, so that nothing is left beside
+    a file that is somebody else's. The file may be shorter than its first page says: a checkpoint
+    is under way, or was cut off by a kill or a full disk, and the log has the rest. Without
+    `writable_schema`, by which SQLite lets that pass, it would call a sound file damaged
+    (`test_a_file_in_the_middle_of_a_checkpoint_is_not_called_damaged`).
+    """
     try:
         connection = sqlite3.connect(f"file:{quote(path)}?mode=ro&immutable=1", uri=True)
         try:
+            connection.execute("PRAGMA writable_schema = ON")
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
         finally:

@@ -95,6 +95,23 @@ def test_what_is_not_ours_is_refused_and_left_alone(
         _in_use.pop().close()
 
 
+def test_a_file_in_the_middle_of_a_checkpoint_is_not_called_damaged(tmp_path: Path) -> None:
+    """Its first page tells of pages that only the log has: a kill, or a full disk, cut it off."""
+    whole, cut = tmp_path / "whole.db", tmp_path / "x.db"
+    with closing(SqliteStore(whole)) as store:
+        for number in range(400):
+            store.put_role("g", RoleRecord(name=f"role-{number}", shape=Shape(1, 1)))
+        content, log = whole.read_bytes(), whole.with_name("whole.db-wal").read_bytes()
+        with closing(sqlite3.connect(whole)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        first = whole.read_bytes()[:4096]
+    assert int.from_bytes(first[28:32], "big") * 4096 > len(content), "pages that it does not have"
+    cut.write_bytes(first + content[4096:])
+    cut.with_name("x.db-wal").write_bytes(log)
+    with closing(SqliteStore(cut)) as store:
+        assert len(store.view("g").roles) == 400
+
+
 def test_reading_a_missing_file_is_refused_and_does_not_make_it(tmp_path: Path) -> None:
     with closing(SqliteStore(tmp_path / "x.db")) as store:
         for read in (lambda: store.view("g"), lambda: store.beacons("g")):
