@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from coord.tasks.job import Job
@@ -70,18 +71,23 @@ class Loop:
                     other[2](None, error)
             raise
 
+    def call(self, what: Callable[[], None]) -> None:
+        """Have that called soon, on the loop's thread. Raises as `run`."""
+        self._running().call_soon_threadsafe(what)
+
     def _begin_all(self) -> None:
         self._is_called = False  # first: what arrives from here on calls again
         while self._arrived:
-            self._begin(*self._arrived.popleft())
+            self.begin(*self._arrived.popleft())
 
     def close(self, timeout_s: float) -> bool:
-        """Stop the loop; what still runs is abandoned. Whether it ended in time."""
+        """Stop the loop; what still runs is abandoned. Whether it ended in time. Idempotent."""
         with self._lock:
             loop, thread = self._loop, self._thread
         if loop is None or thread is None:
             return True
-        loop.call_soon_threadsafe(loop.stop)
+        with suppress(RuntimeError):  # it was closed before
+            loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout_s)
         return not thread.is_alive()
 
@@ -111,12 +117,14 @@ class Loop:
         finally:
             loop.close()
 
-    def _begin(
+    def begin(
         self,
         job: Job,
         work: Callable[[], Coroutine[Any, Any, object]],
         done: Callable[[object, BaseException | None], None],
     ) -> None:
+        """As `run`, on the loop's thread."""
+
         def ended(task: _Task) -> None:
             self._jobs.pop(task, None)
             self._told.discard(task)

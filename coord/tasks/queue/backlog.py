@@ -128,6 +128,14 @@ class Backlog:
                 self._is_called = False
             return None
 
+    def take_now(self) -> InHand | None:
+        """As `take`; None also if nothing may begin at the moment. Blocks nobody."""
+        admission = self._admission
+        if not admission.waiting or self._running >= admission.limit:  # no need to ask with locks
+            return None
+        with self._changed:
+            return self._next(self._clock.now())
+
     def _next(self, now: float) -> InHand | None:
         """Under the lock: what begins now, if anything does."""
         if self._is_over:

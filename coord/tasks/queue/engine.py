@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from coord.clock import Clock
 from coord.tasks.backoff import Backoff
@@ -27,6 +28,7 @@ from coord.tasks.queue.intake import Intake
 from coord.tasks.queue.listener import Listener
 from coord.tasks.queue.order import Groups
 from coord.tasks.queue.payload import Call, Codec, Handler, JsonCodec
+from coord.tasks.queue.pump import Pump
 from coord.tasks.queue.runs import Ended, Runs
 from coord.tasks.queue.signals import Signals
 from coord.tasks.queue.spi import Queue, Reader
@@ -90,7 +92,10 @@ class Engine:
         self._paused = ""
         self._quiet = threading.Condition()
         self._loop = Loop()
-        self._crew = Crew(self._backlog, self._work, settings.most_threads)
+        self._pump: Pump | None = None
+        if all(handler.is_async for handler in handlers.values()):
+            self._pump = Pump(self._backlog, self._work, self._loop)
+        self._crew = self._pump or Crew(self._backlog, self._work, settings.most_threads)
         self._clerk = Clerk(
             queue,
             patience,
@@ -247,8 +252,8 @@ class Engine:
         self._leave(hand, Ended(Outcome.DEFERRED, what.rest_s, what.why), what.reason)
 
     def _work(self, hand: InHand) -> InHand | None:
-        """Run one message, on a thread of the crew; the next one, if that thread is to go on.
-        Whatever happens, it comes to an end.
+        """Run one message, on a thread of the crew or on the loop; the next one, if that thread is
+        to go on. Whatever happens, it comes to an end.
         """
         error: BaseException | None = None
         job = None
@@ -271,11 +276,19 @@ class Engine:
         return self._end(hand, self._runs.ended(hand, job, error))
 
     def _run_async(self, hand: InHand, call: Call, job: Job) -> None:
-        self._loop.run(
-            job,
-            lambda: self._runs.awaited(call, job),
-            lambda _, error: self._end(hand, self._runs.ended(hand, job, error), and_next=False),
-        )
+        run = self._loop.run if self._pump is None else self._loop.begin
+        work = partial(self._runs.awaited, call, job)
+        run(job, work, partial(self._came_back, hand, job))
+
+    def _came_back(
+        self, hand: InHand, job: Job, _result: object, error: BaseException | None
+    ) -> None:
+        """A coroutine has; on the loop's thread."""
+        end = self._runs.ended(hand, job, error)
+        if self._pump is None:
+            self._end(hand, end, and_next=False)
+        else:
+            self._pump.go_on(self._end(hand, end))
 
     def _end(self, hand: InHand, end: Ended, *, and_next: bool = True) -> InHand | None:
         """A message that was begun has come to its end; the next one, if it is asked for."""

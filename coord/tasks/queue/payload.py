@@ -37,7 +37,9 @@ _MOST_DIGITS = 9
 
 
 class Codec(Protocol):
-    """How arguments become a body and come back."""
+    """How arguments become a body and come back. Called on the thread that takes the message: that
+    of their loop where all tasks are coroutine functions, so what waits for others blocks it.
+    """
 
     def dumps(self, arguments: Mapping[str, Any]) -> str:
         """The text of the arguments; any exception means that they cannot be sent."""
@@ -162,11 +164,11 @@ def read(
     try:
         arguments = codec.loads(message.body)
         given = arguments.keys()
-        why = "" if given == handler.required else handler.misfit(given)
+        misfit = "" if given == handler.required else handler.misfit(given)
     except Exception as error:  # noqa: BLE001  a codec is the user's, and may return anything
-        why = f"its body cannot be read: {type(error).__name__}: {error}"
-    if why:
-        return Unreadable(why)
+        return Unreadable(f"its body cannot be read: {type(error).__name__}: {error}")
+    if misfit:
+        return Unreadable(misfit)
     tick, part = message.attributes.get(TICK, ""), message.attributes.get(PART, "0")
     if not (part.isascii() and part.isdigit() and len(part) <= _MOST_DIGITS):
         return Unreadable(f"its part is {part!r}, not a number")

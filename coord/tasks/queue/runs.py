@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import random
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from coord.clock import Clock
@@ -102,14 +103,10 @@ class Runs:
     async def awaited(self, call: Call, job: Job) -> None:
         """The same for a coroutine function. It may have waited for its loop: so look first."""
         job.check()
-        if not (call.unit.tick and call.handler.once):
+        if call.unit.tick and call.handler.once:
+            await self._memory.once(job, str(call.unit), partial(_awaited, call, job), ())
+        else:
             await _awaited(call, job)
-            return
-
-        async def run() -> None:
-            await _awaited(call, job)
-
-        await self._memory.once(job, str(call.unit), run, ())
 
     def ended(self, hand: InHand, job: Job | None, error: BaseException | None) -> Ended:
         """What it means that the function came back, or raised.
