@@ -16,10 +16,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from coord.clock import SYSTEM_CLOCK, Clock
-from coord.errors import ConfigError, StoreError, StoreRefused
+from coord.errors import Certainty, ConfigError, StoreError, StoreRefused
 from coord.spi import Probe
 from coord.tasks.queue.spi import Depth, Hide, Message, Outgoing, QueueLimits, checked_receive
 from coord_sqs import probe
+from coord_sqs.attempts import Attempts
 from coord_sqs.entries import ATTRIBUTES, BATCH, batches, checked, entry, message, settings
 from coord_sqs.failures import of_entry, unanswered_entry
 from coord_sqs.link import Link
@@ -46,6 +47,8 @@ class SqsQueue:
         self, target: Target, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0
     ) -> None:
         self._link = Link(target, clock=clock, timeout_s=timeout_s)
+        self._clock = clock
+        self._attempts = Attempts(timeout_s)
         self._dead_lock = threading.Lock()
         self._dead_url: str | None = None
         try:
@@ -113,21 +116,43 @@ class SqsQueue:
         return {place: sent.get(place) or failed.get(place, nothing) for place, _ in batch}
 
     def receive(self, count: int, *, wait_s: float, visibility_s: float) -> list[Message]:
-        """Up to `count` messages, at most ten: one request."""
+        """Up to `count` messages, at most ten: one request.
+
+        On a FIFO queue what an earlier call may have been given and lost comes first (`attempts`).
+        """
         checked_receive(count, visibility_s, self.limits)
+        count, hidden_s = min(count, BATCH), math.ceil(visibility_s)
         waits_s = math.ceil(min(max(wait_s, 0.0), self.limits.max_wait_s))
+        if not self.limits.ordered:
+            return self._received(count, hidden_s, waits_s)
+        now = self._clock.now()
+        lost = self._attempts.again(count, hidden_s, now)
+        attempt = lost or self._attempts.new(count, hidden_s, wait_s=waits_s, now=now)
+        try:
+            found = self._received(attempt.count, hidden_s, 0 if lost else waits_s, attempt.id)
+        except StoreError as error:
+            if lost or error.certainty is not Certainty.NOT_APPLIED:
+                self._attempts.lost(attempt)
+            raise
+        if lost and not found:
+            self._attempts.was_empty(lost)
+        return found
+
+    def _received(
+        self, count: int, hidden_s: int, waits_s: int, attempt: str = ""
+    ) -> list[Message]:
+        asked: dict[str, Any] = {
+            "QueueUrl": self._found.url,
+            "MaxNumberOfMessages": count,
+            "WaitTimeSeconds": waits_s,
+            "VisibilityTimeout": hidden_s,
+            "AttributeNames": ATTRIBUTES,
+            "MessageAttributeNames": ["All"],
+        }
+        if attempt:
+            asked["ReceiveRequestAttemptId"] = attempt
         answer = self._link.call(
-            "receive_message",
-            {
-                "QueueUrl": self._found.url,
-                "MaxNumberOfMessages": min(count, BATCH),
-                "WaitTimeSeconds": waits_s,
-                "VisibilityTimeout": math.ceil(visibility_s),
-                "AttributeNames": ATTRIBUTES,
-                "MessageAttributeNames": ["All"],
-            },
-            wait_s=waits_s,
-            twice_is_once=False,
+            "receive_message", asked, wait_s=waits_s, twice_is_once=bool(attempt)
         )
         return [message(one) for one in answer.get("Messages") or ()]
 

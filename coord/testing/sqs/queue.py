@@ -171,10 +171,12 @@ class Queue:
         """
         hidden_s = self.attributes.visibility_s if visibility_s is None else visibility_s
         again = self._attempts.find(attempt, now_s) if attempt and self.fifo else None
-        if again is not None and unchanged(again):
-            for handed in again:
-                self._hide(handed.message, now_s + hidden_s)
-            return [handed.message for handed in again]
+        if attempt and again is not None and unchanged(again):
+            found = [handed.message for handed in again]
+            for message in found:
+                self._hide(message, now_s + hidden_s)
+            self._remember(attempt, found, now_s)
+            return found
         room = self.in_flight_max - self._counts[State.IN_FLIGHT]
         if room <= 0 and not self.fifo and not polls_long:
             raise beyond_limit(f"{self.in_flight_max} messages are in flight, the maximum.")
@@ -182,9 +184,13 @@ class Queue:
         for message in taken:
             self._hand_out(message, now_s, hidden_s)
         if attempt and self.fifo and taken:
-            handed_out = tuple(Handed(each, each.receipt, now_s + hidden_s) for each in taken)
-            self._attempts.keep(attempt, handed_out, now_s)
+            self._remember(attempt, taken, now_s)
         return taken
+
+    def _remember(self, attempt: str, taken: Sequence[Message], now_s: float) -> None:
+        """Who asks again with this id is given these, as long as nobody has touched them."""
+        handed = tuple(Handed(each, each.receipt, each.stamp) for each in taken)
+        self._attempts.keep(attempt, handed, now_s)
 
     def delete(self, receipt: str) -> None:
         """Delete a message, as strictly as the top of this file says. Raises SqsError."""

@@ -30,7 +30,7 @@ class Handed(NamedTuple):
 
     message: Message
     receipt: str | None
-    until_s: float
+    stamp: int
 
 
 class Recall(Generic[T]):
@@ -59,6 +59,6 @@ class Recall(Generic[T]):
 def unchanged(handed: Sequence[Handed]) -> bool:
     """Whether each message is in flight still and nobody has changed its visibility."""
     return all(
-        message.state is State.IN_FLIGHT and message.receipt == receipt
-        for message, receipt, _ in handed
+        message.state is State.IN_FLIGHT and (message.receipt, message.stamp) == (receipt, stamp)
+        for message, receipt, stamp in handed
     )

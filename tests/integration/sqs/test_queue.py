@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -18,14 +17,13 @@ from coord.errors import (
     StoreUnavailable,
 )
 from coord.tasks.opening import open_queue
-from coord.tasks.queue.spi import Depth, Hide, Outgoing, Queue
+from coord.tasks.queue.spi import Depth, Hide, Outgoing
 from coord.testing.proxy import FaultProxy
-from coord.testing.sqs import Fault, SqsServer
-from tests.integration.sqs.client import Client
+from coord.testing.sqs import Fault
+from tests.integration.sqs.desk import Desk
 
 pytestmark = pytest.mark.xdist_group("sqs")
 
-TIMEOUT_S = 3.0
 LATE_S = 2.0  # what a busy machine may add
 
 
@@ -42,49 +40,7 @@ def _known(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFac
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2hunter2")
 
 
-class _Desk:
-    """Queues of one test, each with dead letters after three deliveries."""
-
-    def __init__(self, server: SqsServer, client: Client) -> None:
-        self.server = server
-        self.client = client
-        self._opened: list[Queue] = []
-
-    def url(self, short: str = "jobs", *, endpoint: str = "", **more: str) -> str:
-        """Of a queue that is made; FIFO if its name ends so."""
-        kind = {"FifoQueue": "true"} if short.endswith(".fifo") else {}
-        dead = self.client.make(f"dead-{short}", **kind)
-        found = self.client.call("GetQueueAttributes", QueueUrl=dead, AttributeNames=["QueueArn"])
-        policy = {"deadLetterTargetArn": found["Attributes"]["QueueArn"], "maxReceiveCount": 3}
-        self.client.make(short, **kind, RedrivePolicy=json.dumps(policy), **more)
-        where = endpoint or self.server.endpoint
-        return f"sqs://{self.client.name(short)}?region=us-east-1&endpoint={where}"
-
-    def open(self, url: str, timeout_s: float = TIMEOUT_S) -> Queue:
-        queue = open_queue(url, timeout_s=timeout_s)
-        self._opened.append(queue)
-        return queue
-
-    def close(self) -> None:
-        for queue in self._opened:
-            queue.close()
-
-
-@pytest.fixture
-def desk(sqs: SqsServer, client: Client) -> Iterator[_Desk]:
-    found = _Desk(sqs, client)
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def proxy(sqs: SqsServer) -> Iterator[FaultProxy]:
-    member = sqs.members[0]
-    with FaultProxy((member.host, member.port)) as found:
-        yield found
-
-
-def test_a_queue_that_is_not_there_is_refused_and_not_made(desk: _Desk) -> None:
+def test_a_queue_that_is_not_there_is_refused_and_not_made(desk: Desk) -> None:
     url = f"sqs://{desk.client.name('nothere')}?region=us-east-1&endpoint={desk.server.endpoint}"
     for _ in range(2):
         with pytest.raises(StoreRefused, match="there is no queue") as caught:
@@ -92,7 +48,7 @@ def test_a_queue_that_is_not_there_is_refused_and_not_made(desk: _Desk) -> None:
         assert "Compare name" in caught.value.cure
 
 
-def test_refused_credentials_say_so_and_show_no_secret(desk: _Desk) -> None:
+def test_refused_credentials_say_so_and_show_no_secret(desk: Desk) -> None:
     url = desk.url()
     queue = desk.open(url)
     desk.server.admit(access_keys=["somebody-else"])
@@ -109,7 +65,7 @@ def test_refused_credentials_say_so_and_show_no_secret(desk: _Desk) -> None:
         assert "AKIA" not in str(caught.value)
 
 
-def test_a_wrong_region_says_so(desk: _Desk) -> None:
+def test_a_wrong_region_says_so(desk: Desk) -> None:
     url = desk.url()
     desk.server.admit(region="eu-west-1")
     with pytest.raises(StoreRefused, match="region") as caught:
@@ -129,35 +85,35 @@ def test_no_credentials_and_no_region_are_refused_before_anything_is_asked(
 
 
 def test_a_server_of_this_machine_needs_no_credentials(
-    desk: _Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     assert desk.open(desk.url()).depth() == Depth(0, 0, 0, 0)
 
 
-def test_a_message_too_large_for_this_queue_is_refused_before_it_is_sent(desk: _Desk) -> None:
+def test_a_message_too_large_for_this_queue_is_refused_before_it_is_sent(desk: Desk) -> None:
     queue = desk.open(desk.url(MaximumMessageSize="2048"))
     with pytest.raises(ConfigError, match="2049 bytes"):
         queue.send([Outgoing(body="a"), Outgoing(body="x" * 2049)])
     assert queue.depth().ready == 0
 
 
-def test_a_fifo_message_without_a_group_is_refused_before_it_is_sent(desk: _Desk) -> None:
+def test_a_fifo_message_without_a_group_is_refused_before_it_is_sent(desk: Desk) -> None:
     queue = desk.open(desk.url("orders.fifo"))
     with pytest.raises(ConfigError, match="without a group"):
         queue.send([Outgoing(body="a", group="g"), Outgoing(body="b")])
     assert queue.depth().ready == 0
 
 
-def test_a_server_that_is_away_is_told_of_in_time(desk: _Desk) -> None:
+def test_a_server_that_is_away_is_told_of_in_time(desk: Desk) -> None:
     with pytest.raises(StoreUnavailable, match="cannot be reached") as caught:
         desk.open("sqs://jobs?region=us-east-1&endpoint=http://127.0.0.1:9")
     assert caught.value.certainty is Certainty.NOT_APPLIED
 
 
 @pytest.mark.parametrize("wait_s", [0.0, 2.0])
-def test_no_call_is_held_beyond_its_timeout(desk: _Desk, proxy: FaultProxy, wait_s: float) -> None:
+def test_no_call_is_held_beyond_its_timeout(desk: Desk, proxy: FaultProxy, wait_s: float) -> None:
     """The server takes requests and never answers; receiving may wait for longer by its time."""
     queue = desk.open(desk.url(endpoint=f"http://{proxy.hostport}"), timeout_s=1.0)
     queue.depth()
@@ -178,7 +134,7 @@ def test_no_call_is_held_beyond_its_timeout(desk: _Desk, proxy: FaultProxy, wait
     proxy.replies.mend()
 
 
-def test_what_fails_at_once_is_tried_again(desk: _Desk) -> None:
+def test_what_fails_at_once_is_tried_again(desk: Desk) -> None:
     """Throttling and broken connections, once: callers need not see them."""
     queue = desk.open(desk.url())
     for fault in (
@@ -196,7 +152,7 @@ def test_what_fails_at_once_is_tried_again(desk: _Desk) -> None:
     assert queue.depth() == Depth(0, 0, 0, 0)
 
 
-def test_a_send_that_may_have_arrived_is_not_repeated_on_a_standard_queue(desk: _Desk) -> None:
+def test_a_send_that_may_have_arrived_is_not_repeated_on_a_standard_queue(desk: Desk) -> None:
     """It would be there twice. On a FIFO queue its name sees to that."""
     queue = desk.open(desk.url())
     desk.server.inject(Fault.drop_reply("SendMessageBatch", times=1))
@@ -210,7 +166,7 @@ def test_a_send_that_may_have_arrived_is_not_repeated_on_a_standard_queue(desk: 
     assert fifo.depth().ready == 1
 
 
-def test_entries_that_the_server_fails_are_told_apart(desk: _Desk) -> None:
+def test_entries_that_the_server_fails_are_told_apart(desk: Desk) -> None:
     queue = desk.open(desk.url())
     desk.server.inject(Fault.fail_entries("SendMessageBatch", share=0.5, times=5))
     answers = [answer for _ in range(5) for answer in queue.send([Outgoing(body="a")] * 10)]
@@ -220,7 +176,7 @@ def test_entries_that_the_server_fails_are_told_apart(desk: _Desk) -> None:
     assert queue.depth().ready == len(answers) - len(failed)
 
 
-def test_purging_twice_within_a_minute_says_why_not(desk: _Desk) -> None:
+def test_purging_twice_within_a_minute_says_why_not(desk: Desk) -> None:
     queue = desk.open(desk.url())
     queue.purge()
     with pytest.raises(StoreUnavailable, match="less than a minute ago") as caught:
@@ -228,7 +184,7 @@ def test_purging_twice_within_a_minute_says_why_not(desk: _Desk) -> None:
     assert caught.value.certainty is Certainty.NOT_APPLIED
 
 
-def test_redriving_a_part_is_refused_since_amazon_moves_all(desk: _Desk) -> None:
+def test_redriving_a_part_is_refused_since_amazon_moves_all(desk: Desk) -> None:
     queue = desk.open(desk.url())
     queue.send([Outgoing(body="a"), Outgoing(body="b")])
     for _ in range(4):
@@ -240,7 +196,7 @@ def test_redriving_a_part_is_refused_since_amazon_moves_all(desk: _Desk) -> None
     assert queue.redrive(2) == 2
 
 
-def test_a_queue_without_dead_letters_is_told_of(desk: _Desk) -> None:
+def test_a_queue_without_dead_letters_is_told_of(desk: Desk) -> None:
     desk.client.make("bare")
     url = f"sqs://{desk.client.name('bare')}?region=us-east-1&endpoint={desk.server.endpoint}"
     queue = desk.open(url)
@@ -250,7 +206,7 @@ def test_a_queue_without_dead_letters_is_told_of(desk: _Desk) -> None:
         queue.redrive(1)
 
 
-def test_hiding_rounds_up_and_never_shows_a_message_early(desk: _Desk) -> None:
+def test_hiding_rounds_up_and_never_shows_a_message_early(desk: Desk) -> None:
     """1.2 s asked for are 2 s at SQS, which counts in whole seconds."""
     queue = desk.open(desk.url())
     queue.send([Outgoing(body="a")])
@@ -262,13 +218,13 @@ def test_hiding_rounds_up_and_never_shows_a_message_early(desk: _Desk) -> None:
     assert time.monotonic() - sent_at_s >= 1.2
 
 
-def test_a_visibility_below_a_second_is_refused(desk: _Desk) -> None:
+def test_a_visibility_below_a_second_is_refused(desk: Desk) -> None:
     queue = desk.open(desk.url())
     with pytest.raises(ConfigError, match="between 1 and 43200"):
         queue.receive(1, wait_s=0, visibility_s=0.5)
 
 
-def test_what_is_no_sqs_is_told_of(desk: _Desk, page_server: str) -> None:
+def test_what_is_no_sqs_is_told_of(desk: Desk, page_server: str) -> None:
     with pytest.raises(StoreError, match="does not answer as SQS does"):
         desk.open(f"sqs://jobs?region=us-east-1&endpoint={page_server}")
 

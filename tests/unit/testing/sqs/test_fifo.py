@@ -163,6 +163,34 @@ def test_a_repeated_attempt_is_a_new_one_once_a_message_was_touched() -> None:
     assert desk.bodies(2, ReceiveRequestAttemptId="try") == ["b1"]
 
 
+def test_a_repeated_attempt_is_a_new_one_once_a_visibility_was_changed() -> None:
+    desk = fifo()
+    fill(desk, "a1", "b1")
+    first = desk.receive(1, ReceiveRequestAttemptId="try")
+    desk.change(first[0]["ReceiptHandle"], 60)
+    assert desk.bodies(1, ReceiveRequestAttemptId="try") == ["b1"]
+
+
+def test_an_attempt_may_be_repeated_more_than_once() -> None:
+    desk = fifo()
+    fill(desk, "a1", "a2", "b1")
+    (first,) = desk.receive(1, ReceiveRequestAttemptId="try")
+    for _ in range(3):
+        desk.advance(20)
+        (again,) = desk.receive(1, ReceiveRequestAttemptId="try")
+        assert again["ReceiptHandle"] == first["ReceiptHandle"]
+
+
+def test_an_attempt_is_forgotten_after_five_minutes() -> None:
+    desk = fifo()
+    fill(desk, "a1", "b1")
+    desk.receive(1, ReceiveRequestAttemptId="try", VisibilityTimeout=600)
+    desk.advance(299)
+    assert desk.bodies(1, ReceiveRequestAttemptId="try", VisibilityTimeout=600) == ["a1"]
+    desk.advance(1)
+    assert desk.bodies(1, ReceiveRequestAttemptId="try") == ["b1"]
+
+
 def test_a_full_fifo_queue_gives_nothing_and_says_nothing() -> None:
     desk = fifo()
     desk.service.queues["q.fifo"].in_flight_max = 2
