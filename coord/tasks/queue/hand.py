@@ -179,8 +179,7 @@ class InHand:
     @property
     def until_s(self) -> float:
         """Until when work may trust it."""
-        hidden_s, ceiling_s = self.hidden_s, self.ceiling_s
-        return hidden_s if hidden_s < ceiling_s else ceiling_s
+        return min(self.hidden_s, self.ceiling_s)
 
     @property
     def stop_at_s(self) -> float:

@@ -54,12 +54,16 @@ def _worked_off(
     assert depot.queue.depth().dead == 0
 
 
+def _brief(count: int) -> object:
+    return pytest.param(count, marks=pytest.mark.timeout(300))
+
+
 def _soak(count: int) -> object:
     return pytest.param(count, marks=[pytest.mark.soak, pytest.mark.timeout(7200)])
 
 
-@pytest.mark.parametrize("count", [500, _soak(5000)])
-@pytest.mark.timeout(300)
+# No timeout beside these marks: one of the function's own would win, for the long runs too.
+@pytest.mark.parametrize("count", [_brief(500), _soak(5000)])
 def test_nothing_is_lost_or_completed_twice_while_workers_die_and_stand_still(
     tmp_path: Path, count: int
 ) -> None:
@@ -71,8 +75,7 @@ def test_nothing_is_lost_or_completed_twice_while_workers_die_and_stand_still(
             depot.close()
 
 
-@pytest.mark.parametrize("count", [1000, _soak(20_000), _soak(200_000)])
-@pytest.mark.timeout(300)
+@pytest.mark.parametrize("count", [_brief(1000), _soak(20_000), _soak(200_000)])
 def test_nothing_is_lost_or_completed_twice_while_the_way_to_the_queue_fails_too(
     tmp_path: Path, count: int
 ) -> None:

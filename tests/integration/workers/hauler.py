@@ -15,7 +15,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,11 @@ class Told(LogListener):
         """It has its outcome."""
         super().ended(hand, end, seconds)
         self._note("ended", hand, end.outcome.value)
+
+    def overran(self, hand: InHand) -> None:
+        """Others may have it, and it is worked on still."""
+        super().overran(hand)
+        self._note("overrun", hand, hand.why.replace(" ", "-"))
 
     def _note(self, what: str, hand: InHand, detail: object) -> None:
         self._journal.add(what, hand.message.id, hand.message.received, detail)
@@ -149,7 +154,19 @@ def tasks_of(journal: Journal, folder: str) -> list[Any]:
             raise
         note("success", job, n)
 
-    return [haul, plain, coro]
+    return [haul, plain, coro, _deaf(note, folder)]
+
+
+def _deaf(note: Callable[..., None], folder: str) -> Any:  # noqa: ANN401  a marked function
+    @task("deaf", timeout=1.0)
+    def deaf(job: Job, n: int, held: str) -> None:
+        """Hang until a file shows, whatever it is told: in the first run of the first message."""
+        note("start", job, n)
+        while n == 0 and job.token == 1 and not Path(folder, held).exists():
+            time.sleep(_STEP_S)
+        note("success", job, n)
+
+    return deaf
 
 
 def _opened(url: str, opened: Mapping[str, Any]) -> Queue:

@@ -239,14 +239,13 @@ def test_a_handler_that_ignores_its_timeout_is_given_up_a_grace_later(timeout_s:
     assert desk.book.fallen() == [held]
 
 
-def test_what_is_hidden_for_longer_than_its_handler_may_take_is_to_be_shown_after_its_rest() -> (
-    None
-):
+def test_what_is_hidden_for_longer_than_its_handler_may_take_is_shown_after_its_rest() -> None:
     desk = Desk()
     held = _timed(desk, 2.0, 5.0)
     desk.clock.advance(2.0 + PATIENCE.grace_s + 0.5)  # the look comes late
     desk.turn()
-    assert desk.shown == [(held, pytest.approx(4.5))]
+    ((shown, seconds),) = desk.shown
+    assert (shown, seconds) == (held, pytest.approx(4.5))
     desk.run_until(desk.clock.now() + 4.0)
     assert desk.overrun == []
     desk.run_until(desk.clock.now() + 1.0)
@@ -270,7 +269,8 @@ def test_a_rest_longer_than_a_lease_is_asked_for_as_a_whole() -> None:
     held = _timed(desk, 45.0, 900.0)
     desk.run_until(desk.clock.now() + 45.0 + PATIENCE.grace_s)
     desk.turn()
-    assert desk.shown == [(held, pytest.approx(900.0))]
+    ((shown, seconds),) = desk.shown
+    assert (shown, seconds) == (held, pytest.approx(900.0))
     assert desk.run_until(desk.clock.now() + 600.0) == 0, "it is extended no more"
 
 
