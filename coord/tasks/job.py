@@ -84,7 +84,8 @@ class Job:
     the act under `once`.
 
     `role`, `seat`, `token`: of the term; on a queue `role` is the queue's name, `seat` 0, and
-    `token` counts the deliveries. `shard`: which part of the work this is, from 0. `tick`: the due
+    `token` counts the deliveries. `shard`: which part of the work this is, from 0, and `parts`: of
+    how many; a tick that has begun keeps its number, whatever becomes of the role. `tick`: the due
     time in UTC as text, "2026-11-23T15:30:00Z"; empty for work that no schedule asked for.
     `attempt`: how often this unit has been begun, from 1.
 
@@ -100,6 +101,7 @@ class Job:
         "attempt",
         "is_told",
         "is_under_term",
+        "parts",
         "role",
         "scope",
         "seat",
@@ -124,12 +126,14 @@ class Job:
         role: str = "",
         seat: int = 0,
         attempt: int = 1,
+        parts: int = 1,
         timeout_s: float | None = None,
     ) -> None:
         self.task = unit.task
         self.unit = unit
         self.role = role
         self.shard = unit.part
+        self.parts = parts
         self.seat = seat
         self.tick = unit.tick
         self.token = token

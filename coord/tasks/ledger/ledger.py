@@ -334,4 +334,5 @@ def _checked_token(token: int) -> int:
 
 
 def _wall() -> str:
-    return datetime.now(tz=UTC).isoformat(timespec="seconds")
+    """To the microsecond: whether a tick was due before or after is asked of it."""
+    return datetime.now(tz=UTC).isoformat(timespec="microseconds")

@@ -82,9 +82,10 @@ class Enqueuer:
                     why=skip.why.value,
                     first=str(skip.first),
                     last=str(skip.last),
+                    part=skip.part,
                     units=skip.units,
                 )
-            sent = [self._send(spec, unit) for unit in plan.start]
+            sent = [self._send(spec, unit, rounds.parts_of(unit.tick)) for unit in plan.start]
         except Exception as error:  # noqa: BLE001  without this thread nothing is ever due
             return self._failed(spec, error)
         self._pauses.pop(spec.name, None)
@@ -100,7 +101,7 @@ class Enqueuer:
         pause_s = self._pauses[spec.name] = min(_LONGEST_S, max(_REST_S, longer_s))
         return random.uniform(pause_s / 2, pause_s)
 
-    def _send(self, spec: TaskSpec, unit: TickPart) -> bool:
+    def _send(self, spec: TaskSpec, unit: TickPart, parts: int) -> bool:
         """Put one unit on the queue, unless that was done; False if somebody else is at it."""
         name = f"{spec.name}/{unit.tick}/{unit.part}"
 

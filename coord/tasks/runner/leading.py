@@ -110,7 +110,9 @@ class Leading:
         """Begin what there is room for; False if somebody else was quicker with one of them."""
         all_ours = True
         while self._todo and self._runs.room and not self._term.stopping:
-            all_ours = self._runs.begin(self._todo.popleft()) and all_ours
+            unit = self._todo.popleft()
+            is_ours = self._runs.begin(unit, parts=self._rounds.parts_of(unit.tick))
+            all_ours = is_ours and all_ours
         return all_ours
 
     def _tell(self, plan: Plan, now_s: float) -> None:
@@ -128,6 +130,7 @@ class Leading:
                 why=skip.why.value,
                 first=str(skip.first),
                 last=str(skip.last),
+                part=skip.part,
                 units=skip.units,
             )
 

@@ -1,7 +1,8 @@
 """What is written down of a task's units, and how far they are settled.
 
 Owns the keys: one record a unit whatever the mode that runs it, which is what lets a fleet change
-its mode without running a tick twice; and one cursor a task. Decides nothing.
+its mode without running a tick twice; and one cursor a task, which says too into how many parts
+the ticks beyond it are cut that somebody has begun. Decides nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,16 @@ from coord.errors import Fenced, InProgress, PayloadMismatch, StoreConflict, Sto
 from coord.tasks.job import Unit
 from coord.tasks.ledger import Attempt, Finished, Known, Ledger, State
 from coord.tasks.mark import TaskSpec
-from coord.tasks.schedule import Schedule, Seen, Tick, TickPart, UnitState, first_cursor
+from coord.tasks.schedule import (
+    Cut,
+    Pin,
+    Schedule,
+    Seen,
+    Tick,
+    TickPart,
+    UnitState,
+    first_cursor,
+)
 
 __all__ = ["SKIPPED", "LedgerNotes", "Notes", "OwnNotes", "enqueued_key", "kept_s", "unit_of"]
 
@@ -52,6 +62,18 @@ class Notes(Protocol):
 
     def cursor(self, now_s: float) -> Tick:
         """Up to where all units are settled; a task that is new begins now."""
+        ...
+
+    def cut(self, parts: int) -> Cut:
+        """Into how many parts each tick is cut, as of the last reading of the cursor: `parts`,
+        where nobody has begun it.
+        """
+        ...
+
+    def pin(self, cut: Cut) -> bool:
+        """From now on whoever reads the cursor cuts these ticks so. False: it may be otherwise by
+        now, and what was planned is not to be acted on.
+        """
         ...
 
     def states(self, units: Iterable[TickPart]) -> dict[TickPart, Seen]:
@@ -93,6 +115,14 @@ class OwnNotes:
         if self._cursor is None:
             self._cursor = first_cursor(self._schedule, now_s)
         return self._cursor
+
+    def cut(self, parts: int) -> Cut:
+        """As this runner has it."""
+        return Cut(parts)
+
+    def pin(self, cut: Cut) -> bool:
+        """It changes with the runner only."""
+        return True
 
     def states(self, units: Iterable[TickPart]) -> dict[TickPart, Seen]:
         """What this runner has done. Parts that it does not run hold nothing up."""
@@ -150,21 +180,38 @@ class LedgerNotes:
         self._key = f"cursor/{spec.name}"
         self._tag: str | None = None
         self._known: Tick | None = None
+        self._pins: tuple[Pin, ...] = ()
 
     def cursor(self, now_s: float) -> Tick:
         """As the fleet has it; whoever comes first begins it."""
         while (known := self._read_cursor()) is None:
             first = first_cursor(self._schedule, now_s)
             with suppress(StoreConflict):  # another member was first
-                self._write_cursor(first)
+                self._write_cursor(first, ())
         return known
+
+    def cut(self, parts: int) -> Cut:
+        """As the fleet has it, where some part has begun."""
+        return Cut(parts, self._pins)
+
+    def pin(self, cut: Cut) -> bool:
+        """Conditional on what was read. Of those who begin a tick at once one writes."""
+        if cut.pins == self._pins:
+            return True
+        before = self._known
+        assert before is not None  # noqa: S101  it was read
+        try:
+            self._write_cursor(before, cut.pins)
+        except StoreConflict:
+            return self._read_cursor() == before and self._pins == cut.pins
+        return True
 
     def move(self, cursor: Tick) -> bool:
         """Conditional on what was read: a member that planned from older notes moves nothing."""
         if self._known is None or cursor <= self._known:
             return True
         try:
-            self._write_cursor(cursor)
+            self._write_cursor(cursor, Cut(0, self._pins).beyond(cursor).pins)
         except StoreConflict:
             return False
         return True
@@ -172,10 +219,14 @@ class LedgerNotes:
     def _read_cursor(self) -> Tick | None:
         entry = self._ledger.store.read([self._key]).get(self._key)
         if entry is None:
-            self._tag = None
+            self._tag, self._pins = None, ()
             return None
         try:
-            self._known = Tick.parse(json.loads(entry.body)["tick"])
+            fields = json.loads(entry.body)
+            self._known = Tick.parse(fields["tick"])
+            self._pins = tuple(
+                Pin(Tick.parse(upto), int(parts)) for upto, parts in fields.get("parts", ())
+            )
         except Exception as error:
             raise StoreRefused(
                 f"the ledger's {self._key!r} cannot be read ({error})",
@@ -184,12 +235,13 @@ class LedgerNotes:
         self._tag = entry.tag
         return self._known
 
-    def _write_cursor(self, cursor: Tick) -> None:
-        body = json.dumps({"tick": str(cursor)}).encode()
+    def _write_cursor(self, cursor: Tick, pins: tuple[Pin, ...]) -> None:
+        parts = [(str(pin.upto), pin.parts) for pin in pins]
+        body = json.dumps({"tick": str(cursor), "parts": parts}).encode()
         self._tag = self._ledger.store.write(
             self._key, body, expect=self._tag, keep_s=_CURSOR_KEEP_S
         )
-        self._known = cursor
+        self._known, self._pins = cursor, pins
 
     def states(self, units: Iterable[TickPart]) -> dict[TickPart, Seen]:
         """From the units' records; on a queue also from those of what was put on it."""

@@ -25,7 +25,7 @@ from coord.tasks.mark import TaskSpec
 from coord.tasks.runner.ground import RunGround, TermGround
 from coord.tasks.runner.notes import SKIPPED, Notes, OwnNotes, unit_of
 from coord.tasks.runner.patience import Patience
-from coord.tasks.schedule import Seen, Tick, TickPart, UnitState
+from coord.tasks.schedule import Seen, Tick, TickPart, UnitState, Why
 from coord.telemetry.log import bound_logger
 
 __all__ = ["Duty", "Runs"]
@@ -86,11 +86,10 @@ class _Run:
 
 
 class _Rest(NamedTuple):
-    """A unit that has failed so often, is not tried again before, and was first begun then."""
+    """A unit that has failed so often, and is not tried again before."""
 
     failures: int
     until_s: float
-    since_s: float
 
 
 class Runs:
@@ -122,11 +121,11 @@ class Runs:
     def own(self, now_s: float) -> dict[TickPart, Seen]:
         """What runs here, and what has failed here and rests: no record knows the latter."""
         with self._changed:
-            own = {unit: run.since_s for unit, run in self._runs.items()}
+            own = {u: Seen(UnitState.IN_PROGRESS, run.since_s) for u, run in self._runs.items()}
             for unit, rest in self._resting.items():
                 if rest.until_s > now_s:
-                    own.setdefault(unit, rest.since_s)
-        return {unit: Seen(UnitState.IN_PROGRESS, since_s) for unit, since_s in own.items()}
+                    own.setdefault(unit, Seen(UnitState.RESTING))
+        return own
 
     def passed(self, cursor: Tick) -> None:
         """What has failed and lies behind the cursor is not tried again."""
@@ -192,11 +191,14 @@ class Runs:
 
     # ------------------------------------------------------------------------------- one run
 
-    def begin(self, unit: TickPart) -> bool:
-        """Run a unit; False if it is another's by now. Raises the store's errors."""
+    def begin(self, unit: TickPart, *, parts: int) -> bool:
+        """Run a unit of a tick that is cut into so many parts; False if it is another's by now.
+
+        Raises the store's errors.
+        """
         now_s = self.now_s()
-        rest = self._resting.get(unit, _Rest(0, now_s, now_s))
-        run = _Run(rest.failures, rest.since_s)
+        rest = self._resting.get(unit, _Rest(0, now_s))
+        run = _Run(rest.failures, now_s)
         try:
             found = self._notes.begin(unit, lost=lambda: self._lost(unit, run))
         except (InProgress, Fenced) as error:
@@ -206,7 +208,8 @@ class Runs:
             return False
         run.attempt = found
         run.ground = self._ground.began()
-        run.job = self._job(unit, run, found.number if found is not None else rest.failures + 1)
+        number = found.number if found is not None else rest.failures + 1
+        run.job = self._job(unit, run, number, parts)
         if run.is_lost:  # while the job was not there to be told
             run.job.cancel(_LOST)
         with self._changed:
@@ -219,7 +222,7 @@ class Runs:
             self._call(unit, run, run.job)
         return True
 
-    def _job(self, unit: TickPart, run: _Run, attempt: int) -> Job:
+    def _job(self, unit: TickPart, run: _Run, attempt: int, parts: int) -> Job:
         term, spec = self._term, self._duty.spec
         assert run.ground is not None  # noqa: S101  it has just begun
         return Job(
@@ -233,6 +236,7 @@ class Runs:
             role=term.key.role,
             seat=term.seat,
             attempt=attempt,
+            parts=parts,
             timeout_s=spec.timeout_s,
         )
 
@@ -286,7 +290,9 @@ class Runs:
             self._judge(unit, job, error)
         try:
             self._write(unit, run, error, replaced=replaced)
-            error = None if replaced else error
+            if replaced:
+                error = None
+                self._tell_replaced(unit)
         except Exception as trouble:  # noqa: BLE001  whatever it was, the unit is not settled
             _log.warning("unit-not-recorded", task=task, tick=str(unit.tick), why=str(trouble))
             error = error or trouble
@@ -295,10 +301,16 @@ class Runs:
             if error is not None:
                 failures = run.failures + 1
                 rest_s = self._duty.backoff.seconds(failures, random.random)
-                self._resting[unit] = _Rest(failures, self.now_s() + rest_s, run.since_s)
+                self._resting[unit] = _Rest(failures, self.now_s() + rest_s)
             else:
                 self._patience.good()
             self._changed.notify_all()
+
+    def _tell_replaced(self, unit: TickPart) -> None:
+        """It is given up, as a plan gives up others."""
+        task, tick, why = self._duty.spec.name, str(unit.tick), Why.REPLACED.value
+        told = {"first": tick, "last": tick, "part": unit.part, "units": 1}
+        _log.info("tick-skipped", task=task, why=why, **told)
 
     def _judge(self, unit: TickPart, job: Job, error: BaseException) -> None:
         """Tell of a failure, unless the run was told to stop or waits for another."""

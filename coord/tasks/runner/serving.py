@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -85,7 +86,7 @@ class FleetTasks:
 
         def lead(term: Term) -> None:
             parts = spec.parts or term.role.shards
-            mine = range(term.shard, parts, term.role.shards)
+            mine = range(term.shard, sys.maxsize, term.role.shards)  # of however many there are
             notes: Notes = (
                 OwnNotes(schedule, mine)
                 if ledger is None

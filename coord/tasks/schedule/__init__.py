@@ -9,6 +9,7 @@ a log: `now_s`, the wall clock's reading, is handed in. A planner's round is
 """
 
 from coord.tasks.schedule.cron import Cron
+from coord.tasks.schedule.cut import Cut, Pin
 from coord.tasks.schedule.every import Every
 from coord.tasks.schedule.plan import Plan, Seen, Skip, TickPart, UnitState, Why
 from coord.tasks.schedule.planner import plan
@@ -19,9 +20,11 @@ from coord.tasks.schedule.tick import Tick
 
 __all__ = [
     "Cron",
+    "Cut",
     "Every",
     "Missed",
     "Overlap",
+    "Pin",
     "Plan",
     "Policies",
     "Schedule",

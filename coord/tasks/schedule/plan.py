@@ -31,7 +31,10 @@ class UnitState(Enum):
     ENQUEUED = "enqueued"
     """Handed to a queue whose workers will run it; whoever runs units himself says NONE."""
     IN_PROGRESS = "in progress"
-    """A live run has it, or a failed one rests before it is tried again."""
+    """A live run has it."""
+    RESTING = "resting"
+    """A run of it has failed and it is not tried again yet. Nothing runs: a later tick need not
+    wait for it, unless this one is wanted all the same."""
     DONE = "done"
     SKIPPED = "skipped"
 
@@ -59,6 +62,8 @@ class Why(Enum):
     """It lies within the window, behind more ticks than are caught up with."""
     OVERLAP = "overlap"
     """The unit before it still ran."""
+    REPLACED = "replaced"
+    """It ran, and was stopped for a later tick. No plan says so: whoever stopped it does."""
     LOST_IN_QUEUE = "lost-in-queue"
     """It was handed to a queue, and for as long as the window nobody has begun it."""
 

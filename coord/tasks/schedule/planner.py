@@ -9,7 +9,10 @@ not. Rules it keeps, each with its test in `tests/unit/tasks/test_schedule_plann
 - the cursor stands still before a unit that is not settled, and never goes back. A wall clock
   that is set back therefore repeats nothing (its ticks are behind the cursor) and loses nothing
   (they are due again when it has caught up); one that leaps ahead finds missed ticks;
-- two ticks of one part never run at once, as far as the records tell.
+- two ticks of one part never run at once, as far as the records tell; ticks that are cut into
+  different numbers of parts never run at once at all, since their parts overlap;
+- what another was given up for is not given up for that other: a run in whose favour a later tick
+  was dropped is tried again if it fails or dies after all.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from coord.tasks.schedule.cut import Cut
 from coord.tasks.schedule.plan import Plan, Seen, Skip, TickPart, UnitState, Why
 from coord.tasks.schedule.policies import Missed, Overlap, Policies
 from coord.tasks.schedule.schedule import Schedule
@@ -38,29 +43,31 @@ def plan(
     policies: Policies,
     states: Mapping[TickPart, Seen],
     *,
-    parts: int = 1,
+    parts: int | Cut = 1,
     mine: Collection[int] | None = None,
     sight: Sight | None = None,
 ) -> Plan:
     """What to do about a task's units at `now_s`, the wall clock's reading.
 
     `states` holds what is recorded of the units of `look(…).ticks` with the same arguments; a
-    unit that is not in it has no record. `parts` says how many parts a tick has, `mine` which of
+    unit that is not in it has no record. `parts` says how many parts each tick has, `mine` which of
     them the caller may start (None: all): the units of other parts hold the cursor back and are
     left to their callers, except for those that nobody will start any more. `sight` spares a
     second look: it must be what `look` gave for the same arguments.
     """
     sight = look(schedule, cursor, now_s, policies) if sight is None else sight
-    ticks, whole = _considered(sight, states, parts)
-    draft = _Draft(policies, sight, ticks, states, sight.wanted[0] if sight.wanted else _NEVER)
-    for part in range(parts):
-        draft.decide(part, ours=mine is None or part in mine)
+    cut = Cut(parts) if isinstance(parts, int) else parts
+    ticks, whole = _considered(sight, states, cut)
+    draft = _Draft(policies, sight, ticks, states, cut)
+    for part in range(max((cut.of(tick) for tick in ticks), default=0)):
+        draft.sort(part, ours=mine is None or part in mine)
+    draft.order()
     reached = _reached(draft, cursor)
     more = not whole and bool(ticks) and reached >= ticks[-1]
     skipped = [one for one in draft.skipped if one.ours or one.unit.tick <= reached]
     skips = [_single(one) for one in skipped]
     if sight.gap is not None and reached >= sight.gap[1]:
-        skips += _gap_skips(schedule, policies, sight, parts)
+        skips += _gap_skips(schedule, policies, sight, cut.parts)
     return Plan(
         start=tuple(sorted(draft.start)),
         stop=tuple(sorted(draft.stop)),
@@ -80,27 +87,39 @@ class _Skipped:
     ours: bool
 
 
+class _Part(NamedTuple):
+    """Units of a part of ours: those that run, and those that are due, both in order."""
+
+    running: list[TickPart]
+    due: list[TickPart]
+
+
 @dataclass(slots=True)
 class _Draft:
-    """A plan while it is made, part by part."""
+    """A plan while it is made: the units of each part are sorted, then put in order."""
 
     policies: Policies
     sight: Sight
     ticks: tuple[Tick, ...]
     states: Mapping[TickPart, Seen]
-    wanted_from: Tick
+    cut: Cut
+    ours: list[_Part] = field(default_factory=list)
+    running: list[TickPart] = field(default_factory=list)
+    busy: set[Tick] = field(default_factory=set)
     start: list[TickPart] = field(default_factory=list)
     stop: list[TickPart] = field(default_factory=list)
     waiting: list[TickPart] = field(default_factory=list)
     skipped: list[_Skipped] = field(default_factory=list)
     open: set[Tick] = field(default_factory=set)
 
-    def decide(self, part: int, *, ours: bool) -> None:
+    def sort(self, part: int, *, ours: bool) -> None:
         """Sort the part's units: settled, running, to be run, given up."""
         running: list[TickPart] = []
         due: list[TickPart] = []
-        for tick in self.ticks:
-            unit = TickPart(tick, part)
+        units = [TickPart(tick, part) for tick in self.ticks if part < self.cut.of(tick)]
+        wanted_from = self._wanted_from(units)
+        for unit in units:
+            tick = unit.tick
             state = self.states.get(unit, _NOTHING).state
             if state in _SETTLED:
                 continue
@@ -109,34 +128,61 @@ class _Draft:
                     self._skip(unit, Why.LOST_IN_QUEUE, ours=ours)
                 else:
                     running.append(unit)
-            elif tick >= self.wanted_from or (
-                state is UnitState.QUEUED and tick == self.sight.latest
-            ):
+            elif tick >= wanted_from or (state is UnitState.QUEUED and tick == self.sight.latest):
                 due.append(unit)
             else:
                 self._skip(unit, self.sight.why_not(tick, self.policies), ours=ours)
+        self.running += running
+        self.busy.update(unit.tick for unit in (*running, *due))
         self.open.update(unit.tick for unit in running)
         if ours:
-            self._order(running, due)
+            self.ours.append(_Part(running, due))
         else:
             self.open.update(unit.tick for unit in due)
 
-    def _order(self, running: list[TickPart], due: list[TickPart]) -> None:
-        """Start the first if nothing of the part runs; what overlaps, as the policy says."""
-        if not running:
-            self.start += due[:1]
-            self.waiting += due[1:]
-            self.open.update(unit.tick for unit in due)
-            return
-        for unit in due:
-            in_its_way = [one for one in running if self._overlaps(one, unit)]
-            if in_its_way and self.policies.overlap is Overlap.SKIP:
-                self._skip(unit, Why.OVERLAP, ours=True)
-                continue
-            if self.policies.overlap is Overlap.REPLACE:
-                self.stop += [one for one in in_its_way if one not in self.stop]
-            self.waiting.append(unit)
-            self.open.add(unit.tick)
+    def _wanted_from(self, units: list[TickPart]) -> Tick:
+        """The first tick of a part that is wanted.
+
+        Where that is the latest alone, and it was given up, it is the latest that was not: it may
+        have been given up for one that ran, and has failed or died since.
+        """
+        wanted_from = self.sight.wanted[0] if self.sight.wanted else _NEVER
+        is_seen = bool(units) and units[-1].tick == self.sight.latest
+        if self.policies.missed is Missed.ONCE and is_seen:
+            for unit in reversed(units):
+                if self.states.get(unit, _NOTHING).state is not UnitState.SKIPPED:
+                    return unit.tick
+        return wanted_from
+
+    def order(self) -> None:
+        """Of each part of ours, start the first if nothing is in its way; the others wait."""
+        is_mixed = len({self.cut.of(tick) for tick in self.ticks}) > 1
+        for running, due in self.ours:
+            is_free = not running
+            for unit in due:
+                others = self._cut_otherwise(unit) if is_mixed else []
+                in_its_way = [one for one in (*running, *others) if self._overlaps(one, unit)]
+                if in_its_way and self.policies.overlap is Overlap.SKIP:
+                    self._skip(unit, Why.OVERLAP, ours=True)
+                    continue
+                if self.policies.overlap is Overlap.REPLACE:
+                    self.stop += [one for one in in_its_way if one not in self.stop]
+                self.open.add(unit.tick)
+                if not is_free or others or (is_mixed and self._comes_after_another_cut(unit)):
+                    self.waiting.append(unit)
+                elif self.states.get(unit, _NOTHING).state is not UnitState.RESTING:
+                    self.start.append(unit)
+                is_free = False
+
+    def _cut_otherwise(self, unit: TickPart) -> list[TickPart]:
+        """What runs of ticks with another number of parts: any may be at what `unit` is for."""
+        parts = self.cut.of(unit.tick)
+        return [one for one in self.running if self.cut.of(one.tick) != parts]
+
+    def _comes_after_another_cut(self, unit: TickPart) -> bool:
+        """Whether a tick before it that has another number of parts is not settled."""
+        parts = self.cut.of(unit.tick)
+        return any(tick < unit.tick and self.cut.of(tick) != parts for tick in self.busy)
 
     def _overlaps(self, running: TickPart, unit: TickPart) -> bool:
         """Whether `running` had begun when `unit` became due.
@@ -153,7 +199,7 @@ class _Draft:
 
 
 def _considered(
-    sight: Sight, states: Mapping[TickPart, Seen], parts: int
+    sight: Sight, states: Mapping[TickPart, Seen], cut: Cut
 ) -> tuple[tuple[Tick, ...], bool]:
     """The ticks that this plan decides about, and whether they are all that are due.
 
@@ -163,7 +209,7 @@ def _considered(
     """
     running = (UnitState.IN_PROGRESS, UnitState.ENQUEUED)
     for index, tick in enumerate(sight.head):
-        units = (TickPart(tick, part) for part in range(parts))
+        units = (TickPart(tick, part) for part in range(cut.of(tick)))
         if any(states.get(unit, _NOTHING).state in running for unit in units):
             near = sight.head if sight.gap is not None else sight.ticks
             chosen = near[: max(index + AHEAD_MOST, len(sight.head))]

@@ -10,7 +10,7 @@ import pytest
 from coord.tasks import Job, Ledger, Tick, spec_of, task
 from coord.tasks.ledger import Attempt
 from coord.tasks.runner.notes import LedgerNotes, enqueued_key
-from coord.tasks.schedule import Seen, TickPart, UnitState
+from coord.tasks.schedule import Pin, Seen, TickPart, UnitState
 from coord.testing.clock import ManualClock
 
 _START_S = 1_800_000_000.0
@@ -56,6 +56,32 @@ def test_a_cursor_never_moves_back_and_not_from_older_notes(ledger: Ledger) -> N
     assert second.cursor(_START_S) == _tick(50.0)
     second.move(_tick(40.0))
     assert first.cursor(_START_S) == _tick(50.0)
+
+
+def test_of_two_who_begin_a_tick_in_different_shapes_one_says_into_how_many_parts_it_is_cut(
+    ledger: Ledger,
+) -> None:
+    four, six = _notes(ledger), _notes(ledger, scope="b")
+    four.cursor(_START_S)
+    six.cursor(_START_S)
+    assert four.pin(four.cut(4).pinned(_tick(10.0)))
+    assert not six.pin(six.cut(6).pinned(_tick(20.0))), "it planned a tick that is cut otherwise"
+    six.cursor(_START_S)
+    assert six.pin(six.cut(6).pinned(_tick(20.0)))
+    four.cursor(_START_S)
+    cut = four.cut(4)
+    assert [cut.of(_tick(seconds)) for seconds in (10.0, 20.0, 30.0)] == [4, 6, 4]
+    assert four.move(_tick(10.0))
+    six.cursor(_START_S)
+    assert six.cut(6).pins == (Pin(_tick(20.0), 6),), "what is settled is forgotten"
+
+
+def test_of_two_who_begin_a_tick_in_one_shape_both_go_on(ledger: Ledger) -> None:
+    one, other = _notes(ledger), _notes(ledger, scope="b")
+    one.cursor(_START_S)
+    other.cursor(_START_S)
+    assert one.pin(one.cut(4).pinned(_tick(10.0)))
+    assert other.pin(other.cut(4).pinned(_tick(10.0)))
 
 
 def test_what_a_unit_is_known_for(ledger: Ledger) -> None:

@@ -98,6 +98,7 @@ class Scene:
         self.store = Moody(open_ledger(url, clock=self.clock))
         self.ledger = Ledger(self.store, clock=self.clock, lease_s=30.0)
         self.terms: list[FakeTerm] = []
+        self.backoff_s = 1.0
 
     def wall(self) -> float:
         return START_S + self.clock.now() - 1000.0
@@ -118,7 +119,7 @@ class Scene:
             memory=LedgerMemory(self.ledger),
             loop=Loop(),
             clock=self.clock,
-            backoff=Backoff(base_s=1.0),
+            backoff=Backoff(base_s=self.backoff_s),
             stagger_s=0.0,
             wall=self.wall,
         )
