@@ -203,6 +203,19 @@ class Depot:
         completed = Counter(line.detail for line in self.lines("completed"))
         return {n: count for n, count in completed.items() if count > 1}
 
+    def overtaken(self, groups: int) -> list[tuple[int, int]]:
+        """Who of a group was begun before the one ahead of it had come back: these pairs.
+
+        First starts count. Each handler comes back at least once before its message is deleted.
+        """
+        began: dict[int, float] = {}
+        ended: dict[int, float] = {}
+        for line in self.lines("start", "completed", "known"):
+            (began if line.what == "start" else ended).setdefault(int(line.detail), line.at)
+        never = float("inf")
+        pairs = ((n, n + groups) for n in began if n + groups in began)
+        return [(n, after) for n, after in pairs if ended.get(n, never) > began[after]]
+
     def second_starts(self) -> Counter[str]:
         """Why messages were started again: how the start before each of these had ended.
 

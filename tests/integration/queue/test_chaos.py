@@ -15,7 +15,7 @@ import pytest
 
 from tests.integration.queue.chaos import rage
 from tests.integration.queue.depot import Depot, Hauler
-from tests.integration.queue.places import place_of
+from tests.integration.queue.places import KINDS, place_of
 
 pytestmark = pytest.mark.xdist_group("queue")
 
@@ -23,10 +23,17 @@ _EVERY_S = {"sqlite": 0.6, "sqs": 1.0}  # a worker on boto3 takes longer to begi
 _VISIBILITY_S = {"sqlite": 1.5, "sqs": 2.0}  # SQS counts whole seconds
 _WORKERS = 3
 _CUT_S = 1.0
+_GROUPS = 30
 
 
 def _worked_off(
-    depot: Depot, kind: str, count: int, *, url: str, more: Sequence[Callable[[], None]]
+    depot: Depot,
+    kind: str,
+    count: int,
+    *,
+    url: str,
+    more: Sequence[Callable[[], None]],
+    groups: int = 0,
 ) -> None:
     visibility_s = _VISIBILITY_S[kind]
 
@@ -35,7 +42,7 @@ def _worked_off(
             visibility_s=visibility_s, concurrency=6, ledger=depot.ledger_url, drain_s=1.0, url=url
         )
 
-    depot.send("haul", count, s=0.04)
+    depot.send("haul", count, groups=groups, s=0.04)
     struck = rage(
         depot,
         start,
@@ -89,5 +96,26 @@ def test_nothing_is_lost_or_completed_twice_while_the_way_to_the_queue_fails_too
 
         try:
             _worked_off(depot, "sqs", count, url=place.way(), more=[cut])
+        finally:
+            depot.close()
+
+
+@pytest.mark.parametrize("count", [_brief(240), _soak(5000)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_message_overtakes_another_of_its_group_while_workers_die_and_lose_their_way(
+    tmp_path: Path, kind: str, count: int
+) -> None:
+    """Nor is any lost or completed twice: a group goes on where its worker was struck."""
+    with place_of(kind, tmp_path) as place:
+        depot = place.depot(ordered=True)
+
+        def cut() -> None:
+            with place.cut():
+                time.sleep(_CUT_S)
+
+        more = [cut] if place.spares_others else []
+        try:
+            _worked_off(depot, kind, count, url=place.way(), more=more, groups=_GROUPS)
+            assert depot.overtaken(_GROUPS) == []
         finally:
             depot.close()
