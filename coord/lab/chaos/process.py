@@ -19,13 +19,14 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from coord.errors import UsageError
+from coord.lab.measure.faults import EVERYBODY
 from coord.lab.work.failpoint import Failpoint
 from coord.telemetry import EventLog
 
@@ -158,16 +159,35 @@ class Injector:
             self._stop.wait(for_s)
 
     @contextmanager
+    def struck(
+        self,
+        kind: str,
+        fault: AbstractContextManager[object],
+        *,
+        member: str = EVERYBODY,
+        pid: int = 0,
+    ) -> Iterator[None]:
+        """Let a fault stand while the block runs, and record it.
+
+        Entering `fault` strikes and returns when it is in force; leaving heals. `member` and `pid`:
+        whom it strikes; without them everybody, as faults of the store and the network do. One that
+        could not be struck is marked as ended, and its error raised.
+        """
+        mark = self._named(kind)
+        self._events.fault(kind, mark, "begin", member=member, pid=pid)
+        with ExitStack() as healing:
+            try:
+                healing.enter_context(fault)
+                self._events.fault(kind, mark, "effect", member=member, pid=pid)
+                yield
+            finally:
+                self._events.fault(kind, mark, "end", member=member, pid=pid)
+
+    @contextmanager
     def wedged(self, target: Target, failpoint: Failpoint) -> Iterator[None]:
         """Keep the failpoint set while the block runs: the work stands still, all else goes on."""
-        mark = self._begin("wedge", target)
-        try:
-            failpoint.set()
-            self._mark("wedge", mark, "effect", target)
+        with self.struck("wedge", failpoint.standing(), member=target.member, pid=target.pid):
             yield
-        finally:
-            self._mark("wedge", mark, "end", target)
-            failpoint.clear()
 
     def wedge(self, target: Target, failpoint: Failpoint, *, for_s: float) -> None:
         """Keep the failpoint set for so long, or until `stop()`."""
@@ -180,9 +200,12 @@ class Injector:
             target.send(signal.SIGCONT)
 
     def _begin(self, kind: str, target: Target) -> str:
-        mark = f"{kind}-{os.getpid()}-{next(self._numbers)}"
+        mark = self._named(kind)
         self._mark(kind, mark, "begin", target)
         return mark
+
+    def _named(self, kind: str) -> str:
+        return f"{kind}-{os.getpid()}-{next(self._numbers)}"
 
     def _mark(self, kind: str, mark: str, phase: str, target: Target) -> None:
         self._events.fault(kind, mark, phase, member=target.member, pid=target.pid)

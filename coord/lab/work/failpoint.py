@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from coord.model import checked_name
@@ -71,3 +72,12 @@ class Failpoint:
         """Let it go on. Idempotent."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
+
+    @contextmanager
+    def standing(self) -> Iterator[None]:
+        """Set while the block runs."""
+        try:
+            self.set()
+            yield
+        finally:
+            self.clear()
