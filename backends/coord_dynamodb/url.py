@@ -9,6 +9,7 @@ import re
 from typing import NamedTuple
 
 from coord.address import Address, parsed_address, positive_option
+from coord.aws.place import PLACE_OPTIONS, place_in
 from coord.errors import ConfigError
 
 __all__ = ["BATCH_MAX", "BATCH_MIN", "Target", "default_poll_s", "parsed"]
@@ -19,14 +20,12 @@ BATCH_MAX = 100
 """What Amazon takes; DynamoDB Local of 2018 takes 10."""
 
 _POLL_LEAST_S, _POLL_MOST_S = 0.1, 1.0
-_OPTIONS = ("batch", "billing", "endpoint", "poll", "rcu", "region", "wcu")
+_OPTIONS = (*PLACE_OPTIONS, "batch", "billing", "poll", "rcu", "wcu")
 _SYNTAX = (
     "Write dynamodb://TABLE/GROUP, with ?region=us-east-1, and &endpoint=http://127.0.0.1:8000 "
     "for a server of your own."
 )
 _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
-_REGION = re.compile(r"[a-z0-9-]{1,64}")
-_ENDPOINT = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+/?")
 
 
 class Target(NamedTuple):
@@ -50,17 +49,12 @@ def default_poll_s(timeout_s: float) -> float:
 def parsed(url: str) -> Target:
     """Read `dynamodb://table/group?…`. Raises ConfigError."""
     address = parsed_address(url, scheme="dynamodb", options=_OPTIONS, syntax=_SYNTAX)
-    options = address.options
     if not _TABLE.fullmatch(address.authority):
         raise ConfigError(
             f"{address.authority!r} cannot name a DynamoDB table",
             cure="A table's name is 3 to 255 of A-Z a-z 0-9 _ . and -. " + _SYNTAX,
         )
-    region, endpoint = options.get("region"), options.get("endpoint")
-    if region is not None and not _REGION.fullmatch(region):
-        raise ConfigError(f"region={region} in {url!r} is no region", cure=_SYNTAX)
-    if endpoint is not None and not _ENDPOINT.fullmatch(endpoint):
-        raise ConfigError(f"endpoint={endpoint} in {url!r} is no http:// address", cure=_SYNTAX)
+    region, endpoint = place_in(address, syntax=_SYNTAX)
     return Target(
         table=address.authority,
         group=address.group,

@@ -9,6 +9,7 @@ import re
 from typing import NamedTuple
 
 from coord.address import Address, parsed_address
+from coord.aws.place import PLACE_OPTIONS, place_in
 from coord.errors import ConfigError
 
 __all__ = ["Target", "parsed"]
@@ -21,8 +22,6 @@ _SYNTAX = (
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\.fifo")
 _ACCOUNT = re.compile(r"\d{12}")
 _HOST = re.compile(r"sqs\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?")
-_REGION = re.compile(r"[a-z0-9-]{1,64}")
-_ENDPOINT = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+/?")
 
 
 class Target(NamedTuple):
@@ -36,16 +35,9 @@ class Target(NamedTuple):
 
 def parsed(url: str) -> Target:
     """Read `sqs://name?…`. Raises ConfigError."""
-    address = parsed_address(
-        url, scheme="sqs", options=("endpoint", "region"), syntax=_SYNTAX, deep=True
-    )
+    address = parsed_address(url, scheme="sqs", options=PLACE_OPTIONS, syntax=_SYNTAX, deep=True)
     name, account, region = _named(address)
-    options = address.options
-    region, endpoint = options.get("region", region), options.get("endpoint")
-    if region is not None and not _REGION.fullmatch(region):
-        raise ConfigError(f"region={region} in {url!r} is no region", cure=_SYNTAX)
-    if endpoint is not None and not _ENDPOINT.fullmatch(endpoint):
-        raise ConfigError(f"endpoint={endpoint} in {url!r} is no http:// address", cure=_SYNTAX)
+    region, endpoint = place_in(address, syntax=_SYNTAX, region=region)
     if not _NAME.fullmatch(name):
         raise ConfigError(
             f"{name!r} cannot name an SQS queue",
