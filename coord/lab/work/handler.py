@@ -75,9 +75,9 @@ class Telling(Listener):
             self._events.term_began(item_of(message).key, message.received, hand.job.deadline_s)
 
     def extended(self, hand: Hand) -> None:
-        if hand.job is not None and hand.outcome is None:
-            message = hand.message
-            self._events.term_extended(item_of(message).key, message.received, hand.job.deadline_s)
+        job, message = hand.job, hand.message
+        if job is not None and hand.outcome is None:
+            self._events.term_extended(item_of(message).key, message.received, job.deadline_s)
 
     def ended(self, hand: Hand, end: Ended, seconds: float) -> None:
         message = hand.message

@@ -305,6 +305,7 @@ class Engine:
             following = self._backlog.ended(hand, seconds, and_next=and_next)
         except Exception as error:  # noqa: BLE001  an admission is the user's
             self._listener.trouble(f"the admission failed: {type(error).__name__}: {error}")
+        hand.job = None  # it stands on the hand: both are freed now, not by the garbage collector
         if self._is_stopping:
             with self._quiet:
                 self._quiet.notify_all()

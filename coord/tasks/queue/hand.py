@@ -157,8 +157,8 @@ class InHand:
         """Whoever works on it has no right to it any more, and is told; it is hidden still."""
         self.why = self.why or why
         self.ceiling_s = float("-inf")
-        if self.job is not None:
-            self.job.cancel(self.why)
+        if (job := self.job) is not None:  # it may come to its end meanwhile
+            job.cancel(self.why)
 
     @property
     def lapsed(self) -> bool:

@@ -13,7 +13,10 @@ __all__ = ["Listener"]
 
 
 class Listener:
-    """Hears what becomes of messages and does nothing; override what you want. Must not block."""
+    """Hears what becomes of messages and does nothing; override what you want. Must not block.
+
+    A message has its `job` from `began` until `ended` has returned: on other threads, look once.
+    """
 
     def began(self, hand: InHand) -> None:
         """A handler is about to be called."""

@@ -57,7 +57,8 @@ class LogListener(Listener):
 
     def overran(self, hand: InHand) -> None:
         """A handler ignores that it lost its message."""
-        task = hand.job.task if hand.job is not None else ""
+        job = hand.job  # it may come to its end meanwhile
+        task = job.task if job is not None else ""
         self._log.error("overrun", message=hand.message.id, task=task, why=hand.why)
 
     def undeleted(self, hand: InHand, why: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -47,6 +48,24 @@ def test_what_is_done_is_deleted_and_counted() -> None:
     counts = desk.end()
     assert sorted(queue.deleted) == sorted(_receipts(25))
     assert (counts["received"], counts["done"]) == (25, 25)
+
+
+def test_what_is_done_is_freed_at_once_and_not_by_the_garbage_collector() -> None:
+    queue = Scripted(_messages(200))
+    gc.collect()
+    before = _hands_in_memory()
+    gc.disable()
+    try:
+        with Desk(queue, work):
+            queue.wait_for(lambda: len(queue.deleted) == 200)
+            left = _hands_in_memory() - before
+    finally:
+        gc.enable()
+    assert left <= 30, "those of the latest requests may be held yet"
+
+
+def _hands_in_memory() -> int:
+    return sum(isinstance(one, InHand) for one in gc.get_objects())
 
 
 class _Rude(Listener):
