@@ -8,9 +8,9 @@ Owns the rules and their verdicts. Injects nothing and repairs nothing. Rules, b
 - `generation-token-fell`: a token of a newer generation is not above all tokens of the older ones.
 - `act-without-tenure`: an act under a claim and token that its process was never given.
 - `acted-when-dead`: a process wrote a record after it was seen dead.
-- `fault-left-standing`: a pause or wedge began and was never healed.
-- `not-recovered`: a shard had a gap or faux later than the bound after the last fault (see
-  `recovered`).
+- `fault-left-standing`: a fault that can be healed began and was never healed.
+- `not-recovered`: a shard had a gap or faux later than the bound after the last fault of a round
+  (see `recovered`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from coord.lab.measure.effects import stale_acts
-from coord.lab.measure.events import Act, FaultMark, Lead, Log
+from coord.lab.measure.events import Act, FaultMark, Lead, Log, MemberMark, RoundMark
 from coord.lab.measure.intervals import Span
 from coord.lab.measure.metrics import shard_times
 from coord.lab.measure.tenures import Timeline
@@ -27,7 +27,8 @@ from coord.model import ClaimKey
 
 __all__ = ["Violation", "judge_log", "recovered"]
 
-_HEALED = frozenset({"pause", "wedge"})
+_OVER_AT_ONCE = frozenset({"kill", "sigterm"})
+"""Nothing of them stands that could be healed; what they ended is started again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +60,47 @@ def judge_log(line: Timeline) -> list[Violation]:
 def recovered(line: Timeline, *, within_s: float, tau_s: float) -> list[Violation]:
     """Shards of the last generations that still had gap or faux `within_s` after the last fault.
 
-    A fault without an end counts as healed when it took effect: a kill is over at once.
+    Of each round by itself, until its end: what comes after the last one is the orderly end of all,
+    which no fleet recovers from. Of a log without rounds: until its end. A fault without an end
+    counts as healed when it took effect; who was killed is healed when it has come back, if that is
+    later.
     """
-    marks = [mark.t for mark in line.log.all(FaultMark)]
-    since = max(marks, default=line.log.start_s) + within_s
-    window = Span(since, line.log.end_s)
+    shards = shard_times(line, tau_s=tau_s)
     found = []
-    for shard, times in shard_times(line, tau_s=tau_s).items():
-        late = times.within(window)
-        for span in late.gap | late.faux:
-            detail = f"{shard.role}/{shard.generation}/{shard.number} for {span.length_s:.3f} s"
-            found.append(Violation("not-recovered", span.start_s, detail))
-    return found
+    for window in _rounds(line.log):
+        since = _healed_s(line.log, window) + within_s
+        late = Span(since, max(since, window.end_s))
+        for shard, times in shards.items():
+            left = times.within(late)
+            for span in left.gap | left.faux:
+                detail = f"{shard.role}/{shard.generation}/{shard.number} for {span.length_s:.3f} s"
+                found.append(Violation("not-recovered", span.start_s, detail))
+    return sorted(found, key=lambda violation: violation.at_s)
+
+
+def _rounds(log: Log) -> list[Span]:
+    """Each round, one that was cut short to the end of the log; without any, the whole log."""
+    starts = [mark.t for mark in log.all(RoundMark) if mark.state == "start"]
+    ends = [mark.t for mark in log.all(RoundMark) if mark.state == "end"]
+    if not starts:
+        return [Span(log.start_s, log.end_s)]
+    return [
+        Span(start, min((end for end in ends if end >= start), default=log.end_s))
+        for start in starts
+    ]
+
+
+def _healed_s(log: Log, window: Span) -> float:
+    """When the last fault of a round was over, and whoever it had ended was back."""
+    struck = [mark.t for mark in log.all(FaultMark) if window.start_s <= mark.t <= window.end_s]
+    if not struck:
+        return window.start_s
+    back = [
+        mark.t
+        for mark in log.all(MemberMark)
+        if mark.state == "start" and min(struck) <= mark.t <= window.end_s
+    ]
+    return max(*struck, *back, window.start_s)
 
 
 def _stale(log: Log) -> Iterable[Violation]:
@@ -133,5 +163,6 @@ def _ghosts(line: Timeline) -> Iterable[Violation]:
 def _unhealed(log: Log) -> Iterable[Violation]:
     healed = {mark.mark for mark in log.all(FaultMark) if mark.phase == "end"}
     for mark in log.all(FaultMark):
-        if mark.fault in _HEALED and mark.phase == "begin" and mark.mark not in healed:
+        stands = mark.fault not in _OVER_AT_ONCE and mark.mark not in healed
+        if stands and mark.phase == "begin":
             yield Violation("fault-left-standing", mark.t, f"{mark.fault} of {mark.who.member}")

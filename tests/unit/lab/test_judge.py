@@ -95,3 +95,47 @@ def test_a_leader_that_does_nothing_after_the_bound_is_not_recovered() -> None:
     s.backlog(11, "u2")
     (violation,) = recovered(s.timeline, within_s=1, tau_s=2)
     assert (violation.rule, violation.at_s) == ("not-recovered", 13)
+
+
+def test_the_orderly_end_after_the_last_round_is_no_failure_to_recover() -> None:
+    s = clean()
+    s.round(1, 15, mode="single", fault="kill+pause")
+    s.end(16, "c", 30)
+    assert recovered(s.timeline, within_s=1, tau_s=1) == []
+
+
+def test_each_round_has_to_recover_from_its_own_faults() -> None:
+    s = clean()
+    s.round(1, 6.5, number=1, mode="single", fault="kill")
+    s.round(6.5, 15, number=2, mode="single", fault="pause")
+    # b is stopped from 5.1 on, which is the last blow of the first round; c leads from 7 on
+    (violation,) = recovered(s.timeline, within_s=1, tau_s=1)
+    assert violation.at_s == pytest.approx(6.1)
+
+
+def test_a_fleet_that_was_killed_has_to_recover_from_when_it_is_back() -> None:
+    s = Script()
+    s.role(0)
+    s.lead(0, "a", 10)
+    s.round(1, 40, mode="single", fault="kill")
+    s.fault("kill", "a", 2, effect=2.1)
+    s.member(20, "b", "start")
+    s.lead(22, "b", 20, asked=21.9)
+    s.last(40)
+    assert recovered(s.timeline, within_s=3, tau_s=1) == []
+    (violation,) = recovered(s.timeline, within_s=1, tau_s=1)
+    assert (violation.rule, violation.at_s) == ("not-recovered", 21)
+
+
+@pytest.mark.parametrize("kind", ["pause", "wedge", "partition", "store-paused"])
+def test_whatever_stands_has_to_be_healed(kind: str) -> None:
+    s = clean()
+    s.fault(kind, "*", 12, effect=12)
+    assert [violation.rule for violation in judge_log(s.timeline)] == ["fault-left-standing"]
+
+
+@pytest.mark.parametrize("kind", ["kill", "sigterm"])
+def test_an_end_cannot_be_left_standing(kind: str) -> None:
+    s = clean()
+    s.fault(kind, "c", 12, effect=12)
+    assert judge_log(s.timeline) == []
