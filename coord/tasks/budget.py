@@ -13,6 +13,10 @@ on, and its successor does not begin with a full one.
   (`test_a_clock_that_leapt_ahead_stops_no_budget_for_longer_than_an_hour`).
 - Each grant is written, conditional on what was read, before it is given: a crash between spends
   without an act, never the reverse, and of two who read the same one must read again.
+- A write of which nobody knows whether it was done is read back. Our mark there: it is granted.
+  Else it is sent again, on what stands there now. So what is asked for once may be counted twice
+  (others have written over our mark meanwhile), and what is granted is counted always
+  (`test_whatever_becomes_of_requests_nothing_is_granted_that_is_not_counted`).
 - Who stands on an older token of its scope than the record has seen gets nothing: a deposed leader
   cannot spend its successor's budget. So many scopes are remembered (`_MOST_SCOPES`), those that
   spent last. Whoever has no scope (the run of a message, of which there are too many to remember)
@@ -23,15 +27,25 @@ from __future__ import annotations
 
 import json
 import random
+import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import NamedTuple
 
 from coord.clock import SYSTEM_CLOCK, Clock
-from coord.errors import BudgetSpent, ConfigError, Fenced, StoreConflict, StoreRefused
-from coord.tasks.spi import LedgerStore
+from coord.errors import (
+    BudgetSpent,
+    Certainty,
+    ConfigError,
+    Fenced,
+    StoreConflict,
+    StoreError,
+    StoreRefused,
+    StoreUnavailable,
+)
+from coord.tasks.spi import Entry, LedgerStore
 
 __all__ = ["Budgets", "Spender"]
 
@@ -40,6 +54,7 @@ _MINUTE_S = 60
 _KEEP_S = 14 * 86_400.0
 _UNMOVED_S = 1.01 * _HOUR_S  # clocks of one machine run no more apart than this allows for
 _TRIES = 20
+_DOUBTS = 2  # so often, at most, is one asking counted
 _PAUSE_S = 0.005
 _MOST_PAUSE_S = 0.25
 _MOST_SCOPES = 512
@@ -54,16 +69,21 @@ class Spender(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """What a budget's record holds: grants by minute, and the newest token of each scope."""
+    """What a budget's record holds: grants by minute, and the newest token of each scope.
+
+    `mark` is random, and another with each writing.
+    """
 
     minutes: Mapping[int, int] = field(default_factory=dict)
     tokens: Mapping[str, int] = field(default_factory=dict)
     at_s: float = 0.0
+    mark: str = ""
 
     def to_bytes(self) -> bytes:
         """As it is stored."""
         minutes = {str(minute): amount for minute, amount in self.minutes.items()}
-        fields = {"minutes": minutes, "tokens": dict(self.tokens), "at": self.at_s}
+        fields: dict[str, object] = {"minutes": minutes, "tokens": dict(self.tokens)}
+        fields |= {"at": self.at_s, "mark": self.mark}
         return json.dumps(fields, separators=(",", ":")).encode()
 
     @classmethod
@@ -75,6 +95,7 @@ class Spent:
                 minutes={int(minute): int(n) for minute, n in fields["minutes"].items()},
                 tokens={str(scope): int(token) for scope, token in fields["tokens"].items()},
                 at_s=float(fields["at"]),
+                mark=str(fields.get("mark", "")),
             )
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise StoreRefused(
@@ -152,29 +173,54 @@ class Budgets:
     def spend(self, name: str, who: Spender, *, per_hour: int, amount: int = 1) -> None:
         """Take `amount`. Raises `BudgetSpent`, `Fenced`, and the store's errors.
 
-        After an error of certainty `UNKNOWN` it may have been taken; it is not given back.
+        Returns only if it is counted. After an error of certainty `UNKNOWN` it may be counted all
+        the same; it is not given back.
         """
         _check(name, per_hour=per_hour, amount=amount)
-        key = f"budget/{name}"
+        key, mark, doubts = f"budget/{name}", secrets.token_hex(8), list[StoreError]()
         for attempt in range(_TRIES):
-            entry = self._store.read([key]).get(key)
-            record = Spent() if entry is None else Spent.from_bytes(name, entry.body)
-            if entry is not None and self._unmoved_s(name, entry.tag) >= _UNMOVED_S:
-                record = Spent(tokens=record.tokens)
-            body = spent(
-                record, name, who, per_hour=per_hour, amount=amount, now_s=self._wall()
-            ).to_bytes()
+            entry, record = self._read(name, key, doubts)
+            if doubts and record.mark == mark:
+                return
+            if len(doubts) >= _DOUBTS:
+                break
+            record = spent(record, name, who, per_hour=per_hour, amount=amount, now_s=self._wall())
+            body = replace(record, mark=mark).to_bytes()
             try:
                 tag = None if entry is None else entry.tag
                 self._store.write(key, body, expect=tag, keep_s=_KEEP_S)
             except StoreConflict:
                 time.sleep(random.uniform(0, min(_MOST_PAUSE_S, _PAUSE_S * 2.0**attempt)))
-                continue
-            return
+            except StoreError as error:
+                if error.certainty is Certainty.UNKNOWN:
+                    doubts.append(error)
+                elif doubts:
+                    raise _doubtful(name, error) from error
+                else:
+                    raise
+            else:
+                return
+        if doubts:
+            raise _doubtful(name, doubts[-1]) from doubts[-1]
         raise StoreConflict(
             f"budget {name!r} was spent by others {_TRIES} times while we tried",
             cure="Ask again; or give each shard a budget of its own.",
         )
+
+    def _read(self, name: str, key: str, doubts: list[StoreError]) -> tuple[Entry | None, Spent]:
+        """What is spent. If it cannot be read, what was sent before remains in doubt."""
+        try:
+            entry = self._store.read([key]).get(key)
+        except StoreError as error:
+            if not doubts:
+                raise
+            raise _doubtful(name, error) from error
+        if entry is None:
+            return None, Spent()
+        record = Spent.from_bytes(name, entry.body)
+        if self._unmoved_s(name, entry.tag) >= _UNMOVED_S:
+            record = Spent(tokens=record.tokens, mark=record.mark)
+        return entry, record
 
     def _unmoved_s(self, name: str, tag: str) -> float:
         """For how long this writing of the record has been seen, on the boot clock."""
@@ -184,6 +230,14 @@ class Budgets:
             self._seen[name] = (tag, now_s)
             return 0.0
         return now_s - since_s
+
+
+def _doubtful(name: str, error: StoreError) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"nothing was granted of budget {name!r}, and nobody knows whether it was counted: {error}",
+        cure="Do not act. Ask again: in the worst case one act is counted twice.",
+        certainty=Certainty.UNKNOWN,
+    )
 
 
 def _check(name: str, *, per_hour: int, amount: int) -> None:

@@ -6,15 +6,19 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coord.errors import BudgetSpent, ConfigError, Fenced
+from coord.errors import BudgetSpent, Certainty, ConfigError, Fenced, StoreUnavailable
 from coord.tasks.budget import Budgets, Spender, Spent, spent
 from coord.tasks.opening import open_ledger
 from coord.testing.clock import ManualClock
+from coord.testing.faults import Delivery, Fate, FaultPlan, Request
+from coord.testing.faulty_ledger import FaultyLedger
+from coord.testing.memory_ledger import MemoryLedger
 
 NOW_S = 1_800_000_000.0
 A = Spender("reaper/1/0/0", 5)
@@ -106,6 +110,91 @@ def test_a_clock_that_leapt_ahead_stops_no_budget_for_longer_than_an_hour() -> N
     with pytest.raises(BudgetSpent):
         sound.spend("hosts", A, per_hour=1)
     store.close()
+
+
+class Asking:
+    """A budget behind a bad network, and what was granted of it."""
+
+    def __init__(self, per_hour: int) -> None:
+        self.inner = MemoryLedger()
+        self.plan = FaultPlan()
+        self.per_hour = per_hour
+        self.granted = 0
+        self.doubted = 0
+
+    def ask(self, sender: str = "") -> None:
+        store = FaultyLedger(self.inner, self.plan, clock=ManualClock(1000.0), sender=sender)
+        try:
+            Budgets(store, wall=lambda: NOW_S).spend("hosts", A, per_hour=self.per_hour)
+        except BudgetSpent:
+            return
+        except StoreUnavailable:
+            self.doubted += 1
+            return
+        self.granted += 1
+
+    def counted(self) -> int:
+        entry = self.inner.read(["budget/hosts"]).get("budget/hosts")
+        return 0 if entry is None else sum(Spent.from_bytes("hosts", entry.body).minutes.values())
+
+
+@pytest.mark.parametrize("fate", [Fate.LOSE_REPLY, Fate.LOSE_REQUEST, Fate.HOLD])
+def test_a_grant_whose_reply_is_lost_is_read_back_and_counted_once(fate: Fate) -> None:
+    asking = Asking(5)
+    asking.plan.add(fate, "write")
+    asking.ask()
+    asking.plan.land_held()
+    assert (asking.granted, asking.doubted, asking.counted()) == (1, 0, 1)
+
+
+def test_a_grant_that_nobody_can_know_of_is_refused_in_clear_words() -> None:
+    asking = Asking(5)
+    asking.plan.add(Fate.LOSE_REPLY, "write")
+    asking.plan.add(Fate.DELIVER, "read")
+    asking.plan.add(Fate.LOSE_REQUEST, "read")
+    store = FaultyLedger(asking.inner, asking.plan, clock=ManualClock(1000.0))
+    with pytest.raises(StoreUnavailable, match="nothing was granted of budget 'hosts'") as caught:
+        Budgets(store, wall=lambda: NOW_S).spend("hosts", A, per_hour=5)
+    assert caught.value.certainty is Certainty.UNKNOWN
+    assert asking.counted() == 1, "counted, and not granted: never the reverse"
+
+
+def test_a_grant_whose_mark_was_written_over_is_counted_twice_and_given_once() -> None:
+    asking = Asking(5)
+
+    class Late(FaultPlan):
+        """Another asks between the lost reply and the reading back."""
+
+        def decide(self, request: Request[Any]) -> Delivery:
+            if request.method == "read" and asking.counted() == 1:
+                others.ask("other")
+            return super().decide(request)
+
+    others = Asking(5)
+    others.inner = asking.inner
+    asking.plan = Late()
+    asking.plan.add(Fate.LOSE_REPLY, "write")
+    asking.ask()
+    assert (asking.granted, others.granted, asking.counted()) == (1, 1, 3)
+
+
+@given(
+    st.integers(1, 6),
+    st.lists(st.sampled_from([*Fate, Fate.DELIVER, Fate.DELIVER]), max_size=60),
+    st.integers(1, 12),
+)
+def test_whatever_becomes_of_requests_nothing_is_granted_that_is_not_counted(
+    per_hour: int, fates: list[Fate], times: int
+) -> None:
+    """Held requests land at the worst moment: right before the next one."""
+    asking = Asking(per_hour)
+    for fate in fates:
+        asking.plan.add(fate)
+    for _ in range(times):
+        asking.ask()
+        asking.plan.land_held()
+        assert 0 <= asking.granted <= asking.counted() <= per_hour
+        assert asking.counted() <= 2 * (asking.granted + asking.doubted)
 
 
 _SPENDER = """

@@ -66,8 +66,8 @@ def test_a_run_that_has_failed_and_rests_gives_way_to_the_next_tick(scene: Scene
 
     scene.backoff_s = 100.0
     scene.leading(sweep, 3).run()
-    assert ran[0] == (str(_tick(0.0)), pytest.approx(0.0))
-    assert ran[1] == (str(_tick(10.0)), pytest.approx(10.0, abs=0.5))
+    assert [tick for tick, _ in ran[:2]] == [str(_tick(0.0)), str(_tick(10.0))]
+    assert ran[1][1] == pytest.approx(10.0, abs=0.5)
 
 
 def test_of_a_tick_whose_shape_has_changed_only_what_is_left_is_run(scene: Scene) -> None:
