@@ -34,7 +34,7 @@ from coord.runtime.engine import Engine
 from coord.runtime.fork import watch_forks_of
 from coord.runtime.hooks import Hooks
 from coord.runtime.listening import default_hooks
-from coord.runtime.marked import Companion, mark_of
+from coord.runtime.marked import Companion, Company, mark_of
 from coord.runtime.observing import follow
 from coord.runtime.roles import as_role, single_role
 from coord.runtime.status import Leadership, Status, status_of
@@ -120,7 +120,7 @@ class Coordinator:
         self._watch: Watch | None = None
         self._group = ""
         self._stopping = False
-        self._companion: Companion | None = None
+        self._company = Company()
         self.events = EventLog(None, member=self.name)
         """What the lab measures from; writes nothing unless `COORD_EVENTS` is set."""
 
@@ -217,14 +217,13 @@ class Coordinator:
                 engine.abandon(f"the control thread did not end within {3 * self.timing.ttl_s:g} s")
         watch, self._watch = self._watch, None
         store, self._store = self._store, None
-        companion, self._companion = self._companion, None
-        for part in (companion, watch, store):
+        for part in (self._company, watch, store):
             self._close_part(part)
         if store is not None and engine is not None:
             engine.hooks.member("stop")
             engine.hooks.close()
 
-    def _close_part(self, part: Companion | Watch | Store | None) -> None:
+    def _close_part(self, part: Company | Watch | Store | None) -> None:
         """Close it; a store that cannot even close must not keep the rest from being closed."""
         try:
             if part is not None:
@@ -347,11 +346,13 @@ class Coordinator:
         if mark is None:
             return role, work
         self.engine()
-        if self._companion is None:
-            self._companion = mark.companion(
+
+        def make() -> Companion:
+            return mark.companion(
                 self.ledger, self._group, timing=self.timing, clock=self._clock, loop=loop
             )
-        return self._companion.under(role, mark, work)
+
+        return self._company.under(make, role, mark, work)
 
     def observe(self, role: str) -> Iterator[Leadership]:
         """Yield who leads, now and at every change, without competing. Ends with `stop()`.

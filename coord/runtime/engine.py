@@ -292,9 +292,15 @@ class Engine:
         event = self._held_up(command) or self.call(command)
         with self._lock:
             self.step(event)
-        if isinstance(command, c.OpenSession) and isinstance(event, e.Done):
-            self.hooks.trusted(self.machine.member.keeper.lease.trusted_until_s)
+        if isinstance(event, e.Done):
+            self._tell(command, event)
         self._announce()
+
+    def _tell(self, command: c.StoreCommand, event: e.Done) -> None:
+        if isinstance(command, c.OpenSession):
+            self.hooks.trusted(self.machine.member.keeper.lease.trusted_until_s)
+        elif isinstance(command, c.ReadView):
+            self.hooks.viewed(cast("View", event.value))
 
     def _held_up(self, command: c.StoreCommand) -> e.Failed | None:
         """No new session while the heartbeat thread is not back: nobody could renew it.

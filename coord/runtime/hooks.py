@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterable
 from contextlib import suppress
 
-from coord.model import ClaimKey
+from coord.model import ClaimKey, View
 
 __all__ = ["Hooks", "HooksChain"]
 
@@ -39,6 +39,9 @@ class Hooks:
         self, operation: str, start_s: float, end_s: float, *, certainty: str | None
     ) -> None:
         """A store call came back; `certainty` is None when it succeeded."""
+
+    def viewed(self, view: View) -> None:
+        """The group was read: this is how it stands."""
 
     def failed_work(self, key: ClaimKey, text: str, error: BaseException) -> None:
         """User code raised."""
@@ -89,6 +92,10 @@ class HooksChain(Hooks):
     ) -> None:
         """Pass it on."""
         self._tell("called", operation, start_s, end_s, certainty=certainty)
+
+    def viewed(self, view: View) -> None:
+        """Pass it on."""
+        self._tell("viewed", view)
 
     def failed_work(self, key: ClaimKey, text: str, error: BaseException) -> None:
         """Pass it on."""

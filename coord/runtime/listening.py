@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 
 from coord.errors import CoordError
-from coord.model import ClaimKey
+from coord.model import ClaimKey, View
 from coord.runtime.hooks import Hooks, HooksChain
 from coord.telemetry.events import EventLog
 from coord.telemetry.log import bound_logger
@@ -64,6 +64,7 @@ class EventHooks(Hooks):
 
     def __init__(self, events: EventLog) -> None:
         self._events = events
+        self._generations: dict[str, int] = {}
 
     def member(self, state: str) -> None:
         """As `EventLog.member`."""
@@ -90,6 +91,16 @@ class EventHooks(Hooks):
     ) -> None:
         """As `EventLog.called`."""
         self._events.called(operation, start_s, end_s, certainty=certainty)
+
+    def viewed(self, view: View) -> None:
+        """As `EventLog.role`, of every role whose generation is new to this process.
+
+        So a shard that nobody ever leads is missed in the log, whoever's daemon writes it.
+        """
+        for name, role in view.roles.items():
+            if self._generations.get(name) != role.generation:
+                self._generations[name] = role.generation
+                self._events.role(name, role.generation, role.shape)
 
     def report(self, kind: str, detail: str) -> None:
         """As `EventLog.report`."""

@@ -1,20 +1,24 @@
 """Functions that say themselves how they are served: tasks with a schedule.
 
-Owns the attribute by which the runtime knows them, and what it asks of whoever set it. Knows no
-schedule and no ledger: `coord.tasks` stands above this package, which never imports it.
+Owns the attribute by which the runtime knows them, what it asks of whoever set it, and that of
+what a coordinator's tasks share there is one, which is closed for good when the coordinator is
+(`test_serving_a_task_while_the_coordinator_closes_leaves_no_ledger_open`). Knows no schedule and no
+ledger: `coord.tasks` stands above this package, which never imports it.
 """
 
 from __future__ import annotations
 
+import threading
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from coord.clock import Clock
 from coord.config import Role, Timing
+from coord.errors import UsageError
 from coord.runtime.term import Term
 
-__all__ = ["Companion", "Mark", "mark_of"]
+__all__ = ["Companion", "Company", "Mark", "mark_of"]
 
 _MARK = "__coord_task__"
 
@@ -50,6 +54,45 @@ class Mark(Protocol):
     ) -> Companion:
         """A companion for a coordinator; it opens nothing yet."""
         ...
+
+
+class Company:
+    """The one companion of a coordinator, made when first needed. Any thread.
+
+    Its lock is held while a ledger is opened, which may take as long as that store's timeout: so
+    whoever closes waits for it, and closes it too.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._companion: Companion | None = None
+        self._is_closed = False
+
+    def under(
+        self,
+        make: Callable[[], Companion],
+        role: Role,
+        mark: Mark,
+        function: Callable[..., object],
+    ) -> tuple[Role, Callable[[Term], object]]:
+        """As `Companion.under`, of the one that `make` makes. `UsageError` once it is closed."""
+        with self._lock:
+            if self._is_closed:
+                raise UsageError(
+                    "this coordinator is closed, or just closes: it serves no task any more",
+                    cure="Serve before `run()`, and make a new coordinator for a new start.",
+                )
+            if self._companion is None:
+                self._companion = make()
+            return self._companion.under(role, mark, function)
+
+    def close(self) -> None:
+        """Close it; there will be no other. Idempotent."""
+        with self._lock:
+            self._is_closed = True
+            companion, self._companion = self._companion, None
+        if companion is not None:
+            companion.close()
 
 
 def mark_of(function: object) -> Mark | None:
