@@ -55,7 +55,7 @@ class FaultPlan:
     at_s: float
     for_s: float
     options: Mapping[str, float] = field(default_factory=dict)
-    line: int = 0
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
