@@ -42,6 +42,7 @@ _MAX_DELAY_S = 900.0
 _MAX_BODY_BYTES = 1024 * 1024
 _LOOK_S = 0.02
 _MAX_RECEIVES = 10
+_OPTIONS = ("fifo", "max_receives")
 
 
 class SqliteQueue:
@@ -81,7 +82,7 @@ class SqliteQueue:
     @classmethod
     def from_url(cls, url: str, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float) -> SqliteQueue:
         """Open `sqlite:///file.db?group=NAME&fifo=true&max_receives=5`, all options optional."""
-        target = parsed(url, more=("fifo", "max_receives"))
+        target = parsed(url, more=_OPTIONS, what="queue")
         return cls(
             target.path,
             name=target.group,
@@ -90,6 +91,25 @@ class SqliteQueue:
             clock=clock,
             timeout_s=timeout_s,
             place=place_of(clock, machine=target.machine),
+        )
+
+    @classmethod
+    def check_is_there(cls, url: str, *, clock: Clock, timeout_s: float) -> None:
+        """Refuse a URL whose file, or whose queue in it, nobody has made."""
+        target = parsed(url, more=_OPTIONS, what="queue")
+        path = os.path.realpath(target.path)
+        observer = Observer(clock, place_of(clock, machine=target.machine), this_process())
+        access = Access(path, observer, timeout_s=timeout_s)
+        try:
+            access.check()
+            if access.exists and access.reader().snapshot(lambda c: rows.is_made(c, target.group)):
+                return
+        finally:
+            access.close()
+        where = f"queue {target.group!r} in {path}" if access.exists else f"file {path}"
+        raise StoreRefused(
+            f"there is no {where}",
+            cure="Check the URL; `coord queue send` makes the queue with its first message.",
         )
 
     def _made(self, *, ordered: bool | None, max_receives: int | None) -> tuple[int, rows.Settings]:

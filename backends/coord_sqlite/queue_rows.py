@@ -66,6 +66,13 @@ class Settings(NamedTuple):
     max_receives: int
 
 
+def is_made(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether the file has a queue of that name. The file may be of a store, without any."""
+    tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name='queues'").fetchone()
+    found = tables and connection.execute("SELECT 1 FROM queues WHERE name=?", (name,)).fetchone()
+    return bool(found)
+
+
 def make(
     connection: sqlite3.Connection, name: str, wanted: Settings, *, place: str, now: float
 ) -> tuple[int, Settings]:

@@ -30,15 +30,16 @@ class Target(NamedTuple):
     more: Mapping[str, str] = MappingProxyType({})
 
 
-def parsed(url: str, *, more: Collection[str] = ()) -> Target:
+def parsed(url: str, *, more: Collection[str] = (), what: str = "store") -> Target:
     """Read `sqlite:///relative.db`, `sqlite:////absolute.db`, `?group=` and `?machine=`.
 
     `more` names further options that the caller knows; they come back as they were written.
+    `what` is looked for, as errors call it.
     """
     parts = urlsplit(url)
     path = unquote(parts.path.removeprefix("/"))
     if parts.scheme != "sqlite" or parts.netloc or parts.fragment or not path:
-        raise ConfigError(f"{url!r} names no SQLite store", cure=_SYNTAX)
+        raise ConfigError(f"{url!r} names no SQLite {what}", cure=_SYNTAX)
     if path == ":memory:":
         raise ConfigError(
             "a SQLite database in memory is seen by one connection only",
@@ -49,7 +50,11 @@ def parsed(url: str, *, more: Collection[str] = ()) -> Target:
     unknown = sorted(values.keys() - {"group", "machine", *more})
     if unknown or len(values) != len(options) or "\0" in path:
         named = f"{unknown[0]!r}" if unknown else "a repeated option"
-        raise ConfigError(f"{url!r} has {named}, which SQLite stores do not know", cure=_SYNTAX)
+        known = ", ".join(sorted({"group", *more}))
+        raise ConfigError(
+            f"{url!r} has {named}, which a SQLite {what} does not know (it has {known})",
+            cure=_SYNTAX,
+        )
     group = checked_name("group", values.get("group", "default"))
     given = {name: values[name] for name in more if name in values}
     return Target(path, group, values.get("machine", ""), given)

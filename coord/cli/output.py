@@ -57,7 +57,7 @@ def ready_streams() -> None:
 
 
 @cache
-def _made(*, stderr: bool) -> Console:
+def _kind() -> type[Console]:
     from rich.console import Console
 
     class _Console(Console):
@@ -66,17 +66,20 @@ def _made(*, stderr: bool) -> Console:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise Exit(ExitCode.PIPE_CLOSED)
 
+    return _Console
+
+
+@cache
+def _made(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     piped = not stream.isatty() and "COLUMNS" not in os.environ
     width = _WIDTH_OF_PIPES if piped else None
-    return _Console(stderr=stderr, highlight=False, width=width, emoji=False, markup=False)
+    return _kind()(stderr=stderr, highlight=False, width=width, emoji=False, markup=False)
 
 
 @cache
 def _wide() -> Console:
-    from rich.console import Console
-
-    return Console(highlight=False, emoji=False, markup=False, width=_UNBROKEN)
+    return _kind()(highlight=False, emoji=False, markup=False, width=_UNBROKEN)
 
 
 def console() -> Console:

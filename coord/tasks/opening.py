@@ -10,7 +10,7 @@ from typing import cast
 
 from coord.clock import SYSTEM_CLOCK, Clock
 from coord.registry import Plugins, checked_timeout
-from coord.tasks.queue.spi import Queue, QueueFactory
+from coord.tasks.queue.spi import MadeByUse, Queue, QueueFactory
 from coord.tasks.spi import LedgerFactory, LedgerStore
 
 __all__ = ["LEDGERS", "QUEUES", "open_ledger", "open_queue"]
@@ -46,12 +46,18 @@ def open_ledger(url: str, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0
         return cast("LedgerFactory", found).from_url(url, clock=clock, timeout_s=timeout_s)
 
 
-def open_queue(url: str, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0) -> Queue:
+def open_queue(
+    url: str, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0, make: bool = True
+) -> Queue:
     """Open the queue that `url` names: `sqlite:///file.db`, `sqs://name?region=…`.
 
     `timeout_s` bounds each later request (receiving: beyond its waiting time). Raises as
-    `open_ledger`, and `StoreRefused` if there is no such queue. The caller closes it.
+    `open_ledger`, and `StoreRefused` if there is no such queue. Of the embedded ones that are made
+    by their first use only with `make=False`: for who looks, and would be told "0" of a queue that
+    is not the one meant. The caller closes it.
     """
     checked_timeout(timeout_s)
     with QUEUES.factory(url) as found:
+        if not make and isinstance(found, MadeByUse):
+            found.check_is_there(url, clock=clock, timeout_s=timeout_s)
         return cast("QueueFactory", found).from_url(url, clock=clock, timeout_s=timeout_s)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from coord.tasks.opening import open_queue
 from coord.testing.sqs import Settings, SqsServer
 from tests.integration.fleet import until
 
@@ -51,6 +53,12 @@ async def nightly(job):
 
 queued = [hello, slow]
 """
+
+MODULES = {
+    "broken": "raise RuntimeError('no configuration')",
+    "ends": "import sys\nsys.exit(3)",
+    "never": "from coord import task\n@task(cron='0 0 31 2 *')\ndef sweep(job): ...",
+}
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("queue-cli")]
 
@@ -200,11 +208,18 @@ def test_purge_asks_first_and_keeps_what_is_dead(desk: Desk) -> None:
         (["queue", "send", "{url}", "hello", "--payload", "{{"], 5, "not JSON"),
         (["queue", "send", "{url}", "hello", "--payload", "[1]"], 5, "not a JSON object"),
         (["queue", "send", "{url}", "hello", "--count", "0"], 2, "0"),
+        (["queue", "send", "{url}", "hello", "--payload", '{{"n": NaN}}'], 5, "no NaN"),
         (["queue", "send", "{url}", "hello", "--delay", "1h"], 5, "900"),
+        (["queue", "send", "{url}", "he llo"], 5, "cannot name a task"),
         (["queue", "send", "kafka://q", "hello"], 5, "no queue for kafka://"),
         (["queue", "run", "{url}", "--app", "nowhere"], 5, "no module 'nowhere'"),
         (["queue", "run", "{url}", "--app", "housekeeping:nobody"], 5, "no 'nobody'"),
-        (["queue", "run", "{url}", "--app", "housekeeping"], 5, "has no ledger"),
+        (["queue", "run", "{url}", "--app", "housekeeping"], 5, "--ledger"),
+        (["queue", "run", "{url}", "--app", "./housekeeping.py"], 5, "no name of a module"),
+        (["queue", "run", "{url}", "--app", ""], 5, "no name of a module"),
+        (["queue", "run", "{url}", "--app", "ends"], 5, "(ends.py, line 2) ends the program"),
+        (["tasks", "list", "--app", "broken"], 5, "(broken.py, line 1) cannot be imported: Runt"),
+        (["tasks", "list", "--app", "never"], 5, "(never.py, line 2): cron '0 0 31 2 *' never"),
         (["queue", "run", "{url}"], 2, "--app"),
         (["tasks", "list", "--app", "json"], 5, "has no tasks"),
     ],
@@ -212,11 +227,88 @@ def test_purge_asks_first_and_keeps_what_is_dead(desk: Desk) -> None:
 def test_what_cannot_be_is_refused_with_its_cure(
     desk: Desk, words: list[str], code: int, says: str
 ) -> None:
+    for name, text in MODULES.items():
+        (desk.folder / f"{name}.py").write_text(text)
     outcome = desk.coord(*(word.format(url=desk.url) for word in words))
     assert outcome.code == code, outcome.err
     assert says in outcome.err
     as_json = desk.coord(*(word.format(url=desk.url) for word in words), "--json")
     assert as_json.told["cure"]
+
+
+@pytest.mark.parametrize("what", [["stats"], ["redrive"], ["purge", "--yes"]])
+def test_an_embedded_queue_that_nobody_made_is_refused_and_not_made(
+    what: list[str], tmp_path: Path
+) -> None:
+    """A wrong path must not read as an empty queue."""
+    outcome = Desk(tmp_path, "sqlite:///typo.db").queue(*what)
+    assert outcome.code == 4
+    assert "there is no file" in outcome.err
+    assert list(tmp_path.iterdir()) == []
+    desk = Desk(tmp_path, "sqlite:///q.db")
+    assert desk.queue("send", "hello").code == 0
+    outcome = Desk(tmp_path, "sqlite:///q.db?group=typo").queue(*what)
+    assert outcome.code == 4
+    assert "there is no queue 'typo'" in outcome.err
+    assert desk.queue("stats", "--json").told["ready"] == 1
+
+
+def test_a_payload_may_come_from_a_pipe(tmp_path: Path) -> None:
+    words = [COORD, "queue", "send", "sqlite:///q.db", "hello", "--payload", "-"]
+    large = json.dumps({"n": 7, "text": "x" * 200_000})
+    done = subprocess.run(
+        words, cwd=tmp_path, input=large, text=True, timeout=PATIENCE_S, check=False
+    )
+    assert done.returncode == 0
+    with closing(open_queue(f"sqlite:///{tmp_path / 'q.db'}")) as queue:
+        (found,) = queue.receive(1, wait_s=1.0, visibility_s=30.0)
+    assert json.loads(found.body)["n"] == 7
+
+
+def test_sending_that_is_interrupted_says_how_much_was_sent(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [COORD, "queue", "send", "sqlite:///q.db", "hello", "--count", "9000000", "--json"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    desk = Desk(tmp_path, "sqlite:///q.db")
+    try:
+        until(lambda: desk.queue("stats").code == 0, within_s=PATIENCE_S)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    told = int(json.loads(err)["cause"].split()[2])
+    assert told <= desk.queue("stats", "--json").told["ready"] <= told + 10
+
+
+def test_a_worker_whose_output_nobody_reads_stops_and_keeps_the_messages(desk: Desk) -> None:
+    """Else each task that prints would fail, until every message is dead."""
+    (desk.folder / "loud.py").write_text(
+        "from coord import task\n@task\ndef hello(job, n):\n    print('x' * 9000, flush=True)\n"
+    )
+    assert desk.queue("send", "hello", "--payload", '{"n": 1}', "--count", "100").code == 0
+    process = subprocess.Popen(
+        desk.run("--until-empty", "--concurrency", "1", app="loud"),
+        cwd=desk.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.read(1) == b"x"
+        process.stdout.close()
+        process.wait(timeout=PATIENCE_S)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 141
+    stats = desk.queue("stats", "--json").told
+    assert stats["dead"] == 0
+    assert stats["ready"] + stats["in_flight"] + stats["delayed"] > 50
 
 
 def test_a_queue_that_is_not_there_is_named(server: SqsServer, tmp_path: Path) -> None:
@@ -231,7 +323,9 @@ def test_dead_messages_are_counted_and_brought_back(tmp_path: Path) -> None:
     (tmp_path / "housekeeping.py").write_text(APP)
     desk = Desk(tmp_path, "sqlite:///q.db?max_receives=1")
     assert desk.queue("send", "unknown").code == 0
-    assert desk.queue("run", "--app", "housekeeping:hello", "--until-empty").code == 0
+    ran = desk.queue("run", "--app", "housekeeping:hello", "--until-empty")
+    assert ran.code == 0
+    assert "1 dead message" in ran.out
     assert desk.queue("stats", "--json").told == {
         "ready": 0,
         "in_flight": 0,

@@ -76,6 +76,8 @@ class Handler:
     once: bool
     required: frozenset[str]
     allowed: frozenset[str] | None
+    first: str = "job"
+    """The parameter that is given the job, whatever it is called."""
 
     def misfit(self, given: Iterable[Any]) -> str:
         """Why arguments of these names cannot be passed; empty if they can. `TypeError` if they are
@@ -87,7 +89,10 @@ class Handler:
         if missing := self.required - names:
             return f"task {self.name!r} needs {_listed(missing)}, which it does not carry"
         if self.allowed is not None and (extra := names - self.allowed):
-            return f"task {self.name!r} does not take {_listed(extra)}"
+            why = f"task {self.name!r} does not take {_listed(extra)}"
+            if self.first in extra:
+                why += f": its first parameter, {self.first!r}, is given the job; write (job, …)"
+            return why
         return ""
 
     @classmethod
@@ -109,7 +114,7 @@ class Handler:
         )
         if first is None or first.kind not in positional:
             raise ConfigError(
-                f"task {name!r}: {function!r} takes no job",
+                f"task {name!r}: {getattr(function, '__qualname__', function)} takes no job",
                 cure="Give it a first argument: def task(job, ...).",
             )
         named = [p for p in others if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
@@ -122,6 +127,7 @@ class Handler:
             once=once,
             required=frozenset(p.name for p in named if p.default is p.empty),
             allowed=None if takes_any else frozenset(p.name for p in named),
+            first=first.name,
         )
 
 

@@ -34,6 +34,7 @@ __all__ = [
     "Depth",
     "Hide",
     "Ignored",
+    "MadeByUse",
     "Message",
     "Outgoing",
     "Queue",
@@ -214,6 +215,15 @@ class QueueFactory(Protocol):
         ...
 
 
+@runtime_checkable
+class MadeByUse(Protocol):
+    """A `QueueFactory` whose queues are made when they are opened, and can be asked for before."""
+
+    def check_is_there(self, url: str, *, clock: Clock, timeout_s: float) -> None:
+        """Raise `StoreRefused` unless the queue has been made; makes nothing."""
+        ...
+
+
 def size_of(message: Outgoing) -> int:
     """Bytes that count towards `max_body_bytes`: as Amazon counts, for all queues.
 
@@ -240,13 +250,15 @@ def checked_outgoing(message: Outgoing, limits: QueueLimits) -> None:
     if not 0 <= message.delay_s <= limits.max_delay_s:
         raise ConfigError(
             f"a delay of {message.delay_s:g} s",
-            cure="On a FIFO queue no message has a delay of its own."
+            cure="On a FIFO queue no message has a delay of its own: leave it out."
             if limits.ordered
             else f"It must be between 0 and {limits.max_delay_s:g} s.",
         )
     if limits.ordered and not message.group:
         raise ConfigError(
-            "a message without a group for a FIFO queue", cure="Name its group: group='…'."
+            "a message without a group for a FIFO queue",
+            cure="Name its group: group='…' (`coord queue send --group …`); messages of one group "
+            "are run one after the other.",
         )
     if message.dedup and not limits.ordered:
         raise ConfigError(

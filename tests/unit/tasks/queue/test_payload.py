@@ -83,6 +83,19 @@ def test_what_cannot_be_run_says_why(task: str, body: str, why: str) -> None:
     assert why in found.why
 
 
+def test_a_task_that_forgot_its_job_is_told_what_its_first_parameter_is_for() -> None:
+    def hello(n: int) -> None:
+        raise AssertionError
+
+    found = read(
+        message(body='{"n": 1}', attributes={TASK: "hello"}),
+        {"hello": Handler.of("hello", hello)},
+        CODEC,
+    )
+    assert isinstance(found, Unreadable)
+    assert "does not take 'n': its first parameter, 'n', is given the job" in found.why
+
+
 def test_a_task_that_takes_anything_does() -> None:
     assert isinstance(_read("anything", '{"a": 1, "b": 2}'), Call)
 
