@@ -34,7 +34,7 @@ from coord.runtime.engine import Engine
 from coord.runtime.fork import watch_forks_of
 from coord.runtime.hooks import Hooks
 from coord.runtime.listening import default_hooks
-from coord.runtime.marked import Companion, Company, mark_of
+from coord.runtime.marked import Company, Settings, mark_of
 from coord.runtime.observing import follow
 from coord.runtime.roles import as_role, single_role
 from coord.runtime.status import Leadership, Status, status_of
@@ -346,13 +346,8 @@ class Coordinator:
         if mark is None:
             return role, work
         self.engine()
-
-        def make() -> Companion:
-            return mark.companion(
-                self.ledger, self._group, timing=self.timing, clock=self._clock, loop=loop
-            )
-
-        return self._company.under(make, role, mark, work)
+        settings = Settings(self.ledger, self._group, self.timing, self._clock, loop)
+        return self._company.under(role, mark, work, settings)
 
     def observe(self, role: str) -> Iterator[Leadership]:
         """Yield who leads, now and at every change, without competing. Ends with `stop()`.

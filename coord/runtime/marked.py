@@ -11,14 +11,14 @@ from __future__ import annotations
 import threading
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from coord.clock import Clock
 from coord.config import Role, Timing
 from coord.errors import UsageError
 from coord.runtime.term import Term
 
-__all__ = ["Companion", "Company", "Mark", "mark_of"]
+__all__ = ["Companion", "Company", "Mark", "Settings", "mark_of"]
 
 _MARK = "__coord_task__"
 
@@ -56,6 +56,16 @@ class Mark(Protocol):
         ...
 
 
+class Settings(NamedTuple):
+    """What a companion is made with."""
+
+    ledger_url: str
+    group: str
+    timing: Timing
+    clock: Clock
+    loop: AbstractEventLoop | None
+
+
 class Company:
     """The one companion of a coordinator, made when first needed. Any thread.
 
@@ -69,13 +79,9 @@ class Company:
         self._is_closed = False
 
     def under(
-        self,
-        make: Callable[[], Companion],
-        role: Role,
-        mark: Mark,
-        function: Callable[..., object],
+        self, role: Role, mark: Mark, function: Callable[..., object], settings: Settings
     ) -> tuple[Role, Callable[[Term], object]]:
-        """As `Companion.under`, of the one that `make` makes. `UsageError` once it is closed."""
+        """As `Companion.under`, of the one that the first mark makes. `UsageError` once closed."""
         with self._lock:
             if self._is_closed:
                 raise UsageError(
@@ -83,7 +89,8 @@ class Company:
                     cure="Serve before `run()`, and make a new coordinator for a new start.",
                 )
             if self._companion is None:
-                self._companion = make()
+                url, group, timing, clock, loop = settings
+                self._companion = mark.companion(url, group, timing=timing, clock=clock, loop=loop)
             return self._companion.under(role, mark, function)
 
     def close(self) -> None:
