@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from coord.lab.chaos.led_scene import LedScene
 from coord.lab.chaos.queue_scene import QueueScene
-from coord.lab.chaos.scene import Scene, State
+from coord.lab.chaos.scene import State
 from coord.lab.demo.cast import MEMBERS
 from coord.lab.demo.summary import legend, notes, outcome, table, trades
 from coord.lab.demo.view import Display
@@ -255,8 +256,8 @@ def _act(t: float, who: Who, shard: int, token: int, *, fenced: bool, accepted: 
     return Act(t, who, _key(shard), token, name, fenced, accepted, t, None, ("u",), "")
 
 
-def _scene(*records: Record, until_s: float = 100.0) -> Scene:
-    scene = Scene(MODE, MEMBERS)
+def _scene(*records: Record, until_s: float = 100.0) -> LedScene:
+    scene = LedScene(MODE, MEMBERS)
     live = [MemberMark(90.0, who, "start") for who in (ONE, TWO)]
     trust = [Trust(90.0, who, 200.0) for who in (ONE, TWO)]
     scene.take([*live, *trust, *records], until_s)
@@ -289,7 +290,7 @@ def test_an_act_after_a_newer_one_is_stale_and_a_refused_one_is_refused() -> Non
 
 
 def test_a_fleet_is_steady_only_when_all_is_led_acted_on_and_quiet() -> None:
-    scene = Scene(MODE, MEMBERS)
+    scene = LedScene(MODE, MEMBERS)
     names = [Who(name, 1) for name in MEMBERS]
     scene.take([MemberMark(90.0, who, "start") for who in names], 90.0)
     scene.take([Trust(90.0, who, 200.0) for who in names], 90.0)
@@ -304,7 +305,7 @@ def test_a_fleet_is_steady_only_when_all_is_led_acted_on_and_quiet() -> None:
     assert not scene.steady(110.0, quiet_s=1.0)
 
 
-def _pictured(scene: Scene, *, width: int, encoding: str = "utf-8") -> list[str]:
+def _pictured(scene: LedScene, *, width: int, encoding: str = "utf-8") -> list[str]:
     out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     console = Console(file=out, width=width, height=24, force_terminal=True, legacy_windows=False)
     with Display(console) as display:

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from coord.lab.chaos.contestant import Place
+from coord.lab.chaos.led_scene import LedScene
 from coord.lab.chaos.queue_scene import QueueScene
-from coord.lab.chaos.scene import Scene
 from coord.lab.work import app
 from coord.lab.work.feed import Feed
 from coord.lab.work.modes import TAU_S, Mode
@@ -37,9 +37,9 @@ class Housekeeping:
         """The mode's."""
         return self.mode.name
 
-    def scene(self, members: Iterable[str]) -> Scene:
+    def scene(self, members: Iterable[str]) -> LedScene:
         """What one sees of a mode depends on whether anybody leads."""
-        return (QueueScene if self.mode.queue else Scene)(self.mode, members)
+        return (QueueScene if self.mode.queue else LedScene)(self.mode, members)
 
     @contextmanager
     def enter(self, work: Path, events: EventLog) -> Iterator[_Entered]:

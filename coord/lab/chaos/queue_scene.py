@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from coord.lab.chaos.scene import Column, Scene, State, Worker
+from coord.lab.chaos.led_scene import LedScene
+from coord.lab.chaos.scene import Column, State, Worker
 from coord.lab.measure.events import Act, Backlog, End, Lead, Record
 from coord.lab.work.modes import HANDLERS, TAU_S, Mode
 from coord.model import ClaimKey
@@ -19,7 +20,7 @@ __all__ = ["QueueScene"]
 _FRESH_S = 1.0
 
 
-class QueueScene(Scene):
+class QueueScene(LedScene):
     """The present of a mode without leaders. Fed by one thread, read by the same."""
 
     def __init__(self, mode: Mode, members: Iterable[str]) -> None:

@@ -1,19 +1,21 @@
 """What the fleet looks like now, read from the event log as it grows.
 
 Owns the present state and the recent past, for the live display and for the script's waiting. None
-of it ends up in the report: that is measured from the whole log afterwards.
+of it ends up in the report: that is measured from the whole log afterwards. What there is to lead,
+and when a fleet is at rest, each kind of fleet knows itself: `led_scene`, `queue_scene`,
+`daemon_scene`.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
 from coord.lab.measure.effects import Register
 from coord.lab.measure.events import Act, End, FaultMark, Lead, MemberMark, Record, Trust, Who
-from coord.lab.work.modes import Mode
 from coord.model import ClaimKey
 
 __all__ = ["COLUMN_S", "Column", "Scene", "State", "Tally", "Worker"]
@@ -22,7 +24,6 @@ COLUMN_S = 0.3
 """How long a column of the strip lasts."""
 
 _COLUMNS = 200
-_FRESH_S = 1.0
 
 
 class State(Enum):
@@ -74,11 +75,10 @@ class Column:
     unled: int
 
 
-class Scene:
-    """The present of one mode. Fed by one thread, read by the same."""
+class Scene(ABC):
+    """The present of one fleet. Fed by one thread, read by the same."""
 
-    def __init__(self, mode: Mode, members: Iterable[str]) -> None:
-        self.mode = mode
+    def __init__(self, members: Iterable[str]) -> None:
         self.workers = {name: Worker(name, Who(name, 0)) for name in members}
         self.tally = Tally()
         self.columns: deque[Column] = deque(maxlen=_COLUMNS)
@@ -184,36 +184,23 @@ class Scene:
         last.unled = max(last.unled, column.unled)
         last.held, last.states = column.held, column.states
 
-    @property
-    def most(self) -> int:
-        """How much one worker may well lead at once: a full bar."""
-        return min(self.mode.shards, 2 * -(-self.mode.claims // len(self.workers)))
-
     # --- what the script asks ----------------------------------------------------------------
-
-    def unled(self) -> list[int]:
-        """The shards that no process could act on now."""
-        led = {key.shard for w in self.workers.values() if w.acting for key in w.leads}
-        return [shard for shard in range(self.mode.shards) if shard not in led]
 
     def leaders(self) -> list[str]:
         """The members that lead anything, by name."""
         return sorted(name for name, w in self.workers.items() if w.leads and w.acting)
 
+    def acted_s(self, worker: Worker, key: ClaimKey) -> float:
+        """When it last acted under its present token of this claim; before all time if never."""
+        return self._acted.get((worker.who, key, worker.leads[key]), float("-inf"))
+
+    @abstractmethod
+    def unled(self) -> Collection[object]:
+        """The shards that no process could act on now."""
+
+    @abstractmethod
     def steady(self, now_s: float, *, quiet_s: float) -> bool:
-        """Whether all are there, all claims are led and acted on, and none has moved lately."""
-        workers = self.workers.values()
-        if any(w.state is not State.UP or w.trusted_until_s <= now_s for w in workers):
-            return False
-        if sum(len(w.leads) for w in workers) < self.mode.claims:
-            return False
-        if now_s - self.changed_s < quiet_s:
-            return False
-        return all(
-            now_s - self._acted.get((w.who, key, token), float("-inf")) < _FRESH_S
-            for w in workers
-            for key, token in w.leads.items()
-        )
+        """Whether all are there, all that is to be led is led, and nothing has moved lately."""
 
     def taken_over(self, lost: Mapping[ClaimKey, int]) -> bool:
         """Whether somebody else has acted under a newer token on each of these claims."""

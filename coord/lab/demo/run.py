@@ -108,7 +108,7 @@ def _mode(
                 stage.until(boundless, BAR_S)  # bars of the last round shall not weigh on this one
             for fault in plan.faults:
                 _await_steady(stage, mode)
-                _round(stage, number, fault, dice)
+                _round(stage, mode, number, fault, dice)
                 screen.say(outcome(_measured(stage.log(), ttl_s)[-1]), style="cyan")
                 _complete(stage)
         _await_steady(stage, mode)
@@ -116,11 +116,11 @@ def _mode(
     return _measured(load(events), ttl_s)
 
 
-def _round(stage: Stage, number: int, fault: str, dice: random.Random) -> None:
+def _round(stage: Stage, mode: Mode, number: int, fault: str, dice: random.Random) -> None:
     """Calm, struck, recovered, healed; until what a healed worker does first is done."""
     stage.events.round(number, stage.contestant.name, fault, "start")
     stage.until(boundless, dice.uniform(*_CALM_S))
-    strike(stage, fault, dice)
+    strike(stage, mode, fault, dice)
     settle_s = Timing.of(stage.ttl_s).settle_s  # before that, who is healed claims nothing again
     stage.until(boundless, min(_AFTER_S, 0.8 * settle_s))
     stage.events.round(number, stage.contestant.name, fault, "end")

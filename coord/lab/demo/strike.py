@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from coord.clock import SYSTEM_CLOCK
 from coord.lab.chaos.stage import BUSY, Stage, Unsteady, boundless
 from coord.lab.chaos.stopping import stopped_outside_transactions
-from coord.lab.work.modes import PROGRESS_TIMEOUT_S
+from coord.lab.work.modes import PROGRESS_TIMEOUT_S, Mode
 from coord.model import ClaimKey
 
 __all__ = ["strike"]
@@ -22,7 +22,7 @@ _LOOK_S = 0.7
 _LEADER_S = 10.0
 
 
-def strike(stage: Stage, fault: str, dice: random.Random) -> None:
+def strike(stage: Stage, mode: Mode, fault: str, dice: random.Random) -> None:
     """Strike one of the present leaders, wait until others act for it, and heal what can be healed.
 
     Where nobody leads: one of those who have messages in hand, and until others have acted on them.
@@ -33,7 +33,7 @@ def strike(stage: Stage, fault: str, dice: random.Random) -> None:
         raise Unsteady(f"nobody has led anything for {_LEADER_S:g} s", cure=BUSY)
     member = dice.choice(stage.scene.leaders())
     lost = dict(stage.scene.workers[member].leads)
-    _SCRIPTS[fault](stage, member, lost)
+    _SCRIPTS[fault](stage, mode, member, lost)
 
 
 def _await_recovery(stage: Stage, lost: Mapping[ClaimKey, int]) -> None:
@@ -42,8 +42,8 @@ def _await_recovery(stage: Stage, lost: Mapping[ClaimKey, int]) -> None:
         stage.screen.say(f"nobody took over within {bound_s:g} s", style="bold red")
 
 
-def _kill(stage: Stage, member: str, lost: Mapping[ClaimKey, int]) -> None:
-    stage.screen.say(f"kill -9 {member}, which {_told(stage, lost)}", style="red")
+def _kill(stage: Stage, mode: Mode, member: str, lost: Mapping[ClaimKey, int]) -> None:
+    stage.screen.say(f"kill -9 {member}, which {_told(mode, lost)}", style="red")
     with stage.target(member) as target:
         stage.injector.kill(target)
     stage.fleet.reap(member)
@@ -51,9 +51,9 @@ def _kill(stage: Stage, member: str, lost: Mapping[ClaimKey, int]) -> None:
     stage.until(boundless, _LOOK_S)
 
 
-def _pause(stage: Stage, member: str, lost: Mapping[ClaimKey, int]) -> None:
+def _pause(stage: Stage, mode: Mode, member: str, lost: Mapping[ClaimKey, int]) -> None:
     span_s = 2 * stage.ttl_s
-    told = f"stop {member} for {span_s:g} s (SIGSTOP), which {_told(stage, lost)}"
+    told = f"stop {member} for {span_s:g} s (SIGSTOP), which {_told(mode, lost)}"
     stage.screen.say(told, style="yellow")
     with stage.target(member) as target, stopped_outside_transactions(target):
         end = SYSTEM_CLOCK.now() + span_s
@@ -63,9 +63,9 @@ def _pause(stage: Stage, member: str, lost: Mapping[ClaimKey, int]) -> None:
     stage.screen.say(f"{member} goes on where it was stopped")
 
 
-def _wedge(stage: Stage, member: str, lost: Mapping[ClaimKey, int]) -> None:
-    renewed = "leases are extended" if stage.scene.mode.queue else "heartbeat goes on"
-    told = f"the work of {member} hangs, its {renewed}; it {_told(stage, lost)}"
+def _wedge(stage: Stage, mode: Mode, member: str, lost: Mapping[ClaimKey, int]) -> None:
+    renewed = "leases are extended" if mode.queue else "heartbeat goes on"
+    told = f"the work of {member} hangs, its {renewed}; it {_told(mode, lost)}"
     stage.screen.say(told, style="magenta")
     with stage.target(member) as target, stage.injector.wedged(target, stage.failpoint(member)):
         _await_recovery(stage, lost)
@@ -73,18 +73,19 @@ def _wedge(stage: Stage, member: str, lost: Mapping[ClaimKey, int]) -> None:
     stage.screen.say(f"the work of {member} goes on where it hung")
 
 
-_SCRIPTS: Mapping[str, Callable[[Stage, str, Mapping[ClaimKey, int]], None]] = {
+_Script = Callable[[Stage, Mode, str, Mapping[ClaimKey, int]], None]
+_SCRIPTS: Mapping[str, _Script] = {
     "kill": _kill,
     "pause": _pause,
     "wedge": _wedge,
 }
 
 
-def _told(stage: Stage, lost: Mapping[ClaimKey, int]) -> str:
-    if stage.scene.mode.queue:
+def _told(mode: Mode, lost: Mapping[ClaimKey, int]) -> str:
+    if mode.queue:
         return f"has {len(lost)} message{'' if len(lost) == 1 else 's'} in hand"
-    if stage.scene.mode.shards > 1:
+    if mode.shards > 1:
         return "leads shards " + " ".join(str(key.shard) for key in sorted(lost))
-    if stage.scene.mode.seats > 1:
+    if mode.seats > 1:
         return "leads in one of the seats"
     return "leads everything"

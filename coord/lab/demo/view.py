@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from coord.clock import SYSTEM_CLOCK
+from coord.lab.chaos.led_scene import LedScene
 from coord.lab.chaos.queue_scene import QueueScene
 from coord.lab.chaos.scene import COLUMN_S, Column, Scene, State, Worker
 from coord.lab.demo.cast import MEMBERS
@@ -82,9 +83,9 @@ class Display:
             self._live.stop()
 
     def show(self, scene: Scene) -> None:
-        """Redraw, some ten times a second at most."""
+        """Redraw, some ten times a second at most. The demo plays modes of its own only."""
         now = SYSTEM_CLOCK.now()
-        if self._live is None or now - self._drawn_s < _REDRAW_S:
+        if self._live is None or now - self._drawn_s < _REDRAW_S or not isinstance(scene, LedScene):
             return
         self._drawn_s = now
         self._live.update(self._picture(scene, now), refresh=True)
@@ -101,7 +102,7 @@ class Display:
 
     # --- the picture -------------------------------------------------------------------------
 
-    def _picture(self, scene: Scene, now_s: float) -> Group:
+    def _picture(self, scene: LedScene, now_s: float) -> Group:
         width = max(10, self._console.width - _NAME_WIDTH - _LEADS_WIDTH - 3)
         columns = list(scene.columns)[-width:]
         grid = Table.grid(padding=(0, 1))
@@ -117,7 +118,7 @@ class Display:
         title = Text.assemble("\n", (scene.mode.name, "bold"), f": {scene.mode.headline}\n")
         return Group(title, grid, self._legend(scene), _tally(scene))
 
-    def _strip(self, scene: Scene, name: str, columns: list[Column], width: int) -> Text:
+    def _strip(self, scene: LedScene, name: str, columns: list[Column], width: int) -> Text:
         """One character a column: how much is led, or what is wrong."""
         text = Text(" " * (width - len(columns)))
         for column in columns:
@@ -129,7 +130,7 @@ class Display:
                 text.append(self._glyph(state), "dim" if state is State.UP else style)
         return text
 
-    def _unled(self, scene: Scene, columns: list[Column], width: int) -> Text:
+    def _unled(self, scene: LedScene, columns: list[Column], width: int) -> Text:
         text = Text(" " * (width - len(columns)))
         for column in columns:
             text.append(self._bar(column.unled, scene.mode.shards) if column.unled else " ", "red")
@@ -146,7 +147,7 @@ class Display:
     def _ascii(self) -> bool:
         return self._console.options.ascii_only
 
-    def _legend(self, scene: Scene) -> Text:
+    def _legend(self, scene: LedScene) -> Text:
         text = Text(" " * (_NAME_WIDTH + 1))
         word = "has messages" if scene.mode.queue else "leads"
         text.append(f"{'#' if self._ascii else '█'} {word}  ", _STYLES[State.UP])
@@ -155,7 +156,7 @@ class Display:
         return text
 
 
-def _leads(scene: Scene, worker: Worker) -> Text:
+def _leads(scene: LedScene, worker: Worker) -> Text:
     """What a worker leads or, while something is wrong with it, what that is."""
     word, style = _WORDS[worker.state], _STYLES[worker.state]
     if isinstance(scene, QueueScene) and worker.state is State.UP:
@@ -174,7 +175,7 @@ def _leads(scene: Scene, worker: Worker) -> Text:
     return Text(f"{prefix}all of it", style)
 
 
-def _unled_now(scene: Scene, now_s: float) -> Text:
+def _unled_now(scene: LedScene, now_s: float) -> Text:
     if scene.unled_since_s is None:
         return Text("")
     if not scene.begun:
@@ -184,7 +185,7 @@ def _unled_now(scene: Scene, now_s: float) -> Text:
     return Text(f"{count} for {span}" if scene.mode.shards > 1 else f"for {span}", "bold red")
 
 
-def _tally(scene: Scene) -> Text:
+def _tally(scene: LedScene) -> Text:
     tally = scene.tally
     without = "some message stuck" if scene.mode.queue else "some work without a leader"
     return Text.assemble(
