@@ -1,0 +1,124 @@
+"""Whether a scenario can be played here: everything that is refused before anything is started.
+
+Owns the refusals: the line, the cause and the cure. What only the store can say, such as that it
+does not answer, is `ground`'s; that too is told before anything is struck.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from coord.errors import ConfigError
+from coord.lab.chaos.capabilities import client_of, missing, server_of
+from coord.lab.chaos.faults import CATALOGUE, SERVERS, FaultKind, Setting
+from coord.lab.chaos.scenario import FaultPlan, Scenario
+from coord.lab.work.modes import mode_named
+from coord.testing.servers import KINDS
+
+__all__ = ["Refusal", "check", "refusals", "setting_of"]
+
+_FILE = "sqlite"
+
+Missing = Callable[[str], str]
+"""What the machine lacks for a capability, by its name, and the cure; empty if nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why something cannot be played, and the cure. `line` in the scenario; 0: no fault's."""
+
+    line: int
+    cause: str
+    cure: str
+
+
+def setting_of(scenario: Scenario) -> Setting:
+    """Where its faults would strike."""
+    kind, is_url, _ = scenario.store.place.partition("://")
+    has_servers = not is_url and kind != _FILE
+    return Setting(
+        store=kind,
+        own=not is_url,
+        servers=scenario.store.servers if has_servers else 0,
+        mode="" if scenario.fleet.command else scenario.fleet.mode,
+    )
+
+
+def check(scenario: Scenario, name: str, *, lacks: Missing = missing) -> None:
+    """Raise ConfigError with all refusals of a scenario that was read from the file `name`."""
+    found = refusals(scenario, lacks=lacks)
+    if not found:
+        return
+    causes = [f"{name}{f':{one.line}' if one.line else ''}: {one.cause}" for one in found]
+    cures = list(dict.fromkeys(one.cure for one in found))
+    raise ConfigError("\n".join(causes), cure=" ".join(cures))
+
+
+def refusals(scenario: Scenario, *, lacks: Missing = missing) -> list[Refusal]:
+    """All that keeps it from being played, the store's first, then by fault. Starts nothing."""
+    return [*_of_store(scenario, lacks), *_of_faults(scenario, lacks)]
+
+
+def _of_store(scenario: Scenario, lacks: Missing) -> Iterator[Refusal]:
+    where = setting_of(scenario)
+    if where.store not in KINDS:
+        return
+    names = [client_of(where.store)]
+    if where.own:
+        names.append(server_of(where.store))
+    for name in names:
+        wrong = lacks(name)
+        if wrong:
+            yield Refusal(
+                line=0,
+                cause=f"there is no store {where.store} here: {wrong}",
+                cure=_elsewhere(where),
+            )
+
+
+def _elsewhere(where: Setting) -> str:
+    other = f" Or give the URL of a {where.store} of yours: --store {where.store}://…"
+    return f"Or choose another store, such as --store sqlite.{other if where.own else ''}"
+
+
+def _of_faults(scenario: Scenario, lacks: Missing) -> Iterator[Refusal]:
+    where = setting_of(scenario)
+    for plan in scenario.faults:
+        kind = CATALOGUE[plan.kind]
+        unfit = _unfit(kind, plan, where)
+        if unfit is not None:
+            yield Refusal(line=plan.line, cause=f"{plan.kind}: {unfit[0]}", cure=unfit[1])
+            continue
+        for name in kind.needs:
+            wrong = lacks(name)
+            if wrong:
+                yield Refusal(
+                    line=plan.line,
+                    cause=f"{plan.kind} needs {name}: {wrong}",
+                    cure="`coord chaos list` shows which faults this machine can do.",
+                )
+
+
+def _unfit(kind: FaultKind, plan: FaultPlan, where: Setting) -> tuple[str, str] | None:
+    """Why it does not apply there, and the cure; what the fault itself says goes first."""
+    told = kind.unfit(where)
+    if told is not None:
+        return told, "Choose another fault, store or mode."
+    of_store = kind.linked or plan.target in SERVERS
+    if not of_store:
+        return None
+    what = f"target {plan.target}" if plan.target in SERVERS else "the way to the store"
+    if where.mode and mode_named(where.mode).queue:
+        return (
+            f"{what} is nothing to mode {where.mode}, which uses no store",
+            "Choose another mode.",
+        )
+    if where.servers:
+        return None
+    if where.own:
+        return f"{what}: {where.store} is a file, without servers or network", _SERVERS
+    return f"{what}: the store that a URL names is not ours to strike", _SERVERS
+
+
+_SERVERS = f"Let servers be started for the run: --store {'|'.join(KINDS)}."
