@@ -11,10 +11,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Self
 
+from coord.errors import UsageError
 from coord.testing.proxy import FaultProxy
 from coord.testing.servers import Servers
 
-__all__ = ["Links"]
+__all__ = ["Links", "links_of"]
 
 
 class Links:
@@ -49,3 +50,13 @@ class Links:
     def close(self) -> None:
         """Close all proxies. May be called again."""
         self._open.close()
+
+
+def links_of(links: Links | None) -> Links:
+    """The links of a ground that was made with them; raises UsageError for another."""
+    if links is None:
+        raise UsageError(
+            "there is no proxy between the members and the store",
+            cure="Start servers for the run and link them: ground(kind, …, linked=True).",
+        )
+    return links

@@ -142,7 +142,8 @@ class Connection:
     def make(self, data: bytes = b"", end: End | None = None) -> Piece:
         """Number and date a piece."""
         shared = self._shared
-        return Piece(next(shared.numbers), self._loop.time(), shared.rng.random(), data, end)
+        lot, luck = shared.rng.random(), shared.rng.random()
+        return Piece(next(shared.numbers), self._loop.time(), lot, luck, data, end)
 
     def notice(self, lane: Lane, data: bytes) -> bool:
         """Try the triggers. False: the connection is being reset, `data` is not to pass."""

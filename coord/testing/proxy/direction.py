@@ -40,6 +40,8 @@ class Direction:
         jitter_s: float = 0.0,
         bandwidth_bytes_s: float = math.inf,
         reset_after_bytes: int | None = None,
+        loss: float = 0.0,
+        rto_s: float = 0.2,
     ) -> None:
         """Set all conditions of this direction; what is left out is as without a proxy.
 
@@ -47,6 +49,11 @@ class Direction:
         monotonic clock, and never overtakes another of its connection. Each connection passes at
         most `bandwidth_bytes_s`, after a first burst of 50 ms' worth. After `reset_after_bytes`
         more bytes of this direction a connection is reset; on Linux they can still be read.
+
+        `loss` plays what TCP makes of lost packets: delays. Each chunk is lost with this
+        probability, and again when it is sent anew; its sender waits `rto_s` for the first time and
+        twice as long for each further one, and all that follows on the connection waits behind it.
+        A real TCP is quicker while more packets flow, and with Linux's tail loss probe.
 
         A delay is never shorter than asked for, and often a millisecond or more longer: this is a
         program on a busy machine. Raises UsageError for a value that cannot be.
@@ -56,6 +63,8 @@ class Direction:
             jitter_s=jitter_s,
             bandwidth_bytes_s=bandwidth_bytes_s,
             reset_after_bytes=reset_after_bytes,
+            loss=loss,
+            rto_s=rto_s,
         )
         self._thread.call(self._thread.engine.apply(self._name, conditions))
 

@@ -52,6 +52,7 @@ class Engine:
         self._listening = False
         self._loop = asyncio.get_running_loop()
         self._connections: dict[asyncio.Task[None], Connection] = {}
+        self._tearing: asyncio.TimerHandle | None = None
 
     def way(self, name: WayName) -> Way:
         """The direction of this name."""
@@ -116,6 +117,23 @@ class Engine:
         """Reset every connection, and return when their sockets are closed."""
         await self._abort(list(self._connections.values()))
 
+    async def tear(self, every_s: float | None) -> None:
+        """Reset every connection again and again, or (None) no more."""
+        if self._tearing is not None:
+            self._tearing.cancel()
+            self._tearing = None
+        if every_s is not None:
+            self._tear_later(every_s)
+
+    def _tear_later(self, every_s: float) -> None:
+        pause_s = every_s * (0.5 + self.shared.rng.random())
+        self._tearing = self._loop.call_later(pause_s, self._tear_now, every_s)
+
+    def _tear_now(self, every_s: float) -> None:
+        for connection in list(self._connections.values()):
+            connection.abort()
+        self._tear_later(every_s)
+
     async def _abort(self, connections: list[Connection]) -> None:
         for connection in connections:
             connection.abort()
@@ -123,6 +141,7 @@ class Engine:
 
     async def close(self) -> None:
         """Reset every connection and give the port back."""
+        await self.tear(None)
         self._stop_listening()
         await self.reset()
 

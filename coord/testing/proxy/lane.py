@@ -34,11 +34,15 @@ class End(Enum):
 
 @dataclass(slots=True, eq=False)
 class Piece:
-    """What was read in one go, or the end of the stream. `number` is unique in the proxy."""
+    """What was read in one go, or the end of the stream. `number` is unique in the proxy.
+
+    `lot` and `luck` are drawn for it: they decide on its jitter and on how often it is lost.
+    """
 
     number: int
     arrived_s: float
     lot: float
+    luck: float
     data: bytes = b""
     end: End | None = None
 
@@ -157,7 +161,7 @@ class Lane:
         if self.way.mode is Mode.HOLD and head.number > self.granted:
             return math.inf
         ways = self.way.conditions
-        due_s = head.arrived_s + ways.latency_s + head.lot * ways.jitter_s
+        due_s = head.arrived_s + ways.delay_s(head.lot, head.luck)
         if ways.bandwidth_bytes_s < math.inf:
             due_s = max(due_s, self.free_at_s)
         return due_s - self._loop.time()

@@ -115,6 +115,18 @@ class FaultProxy:
         """
         self._thread.call(self._thread.engine.reset())
 
+    def tear(self, every_s: float | None) -> None:
+        """Reset all connections every so often from now on, or no more if None.
+
+        The next time comes after a half to one and a half of `every_s` seconds; meanwhile, new
+        connections are served.
+        """
+        if every_s is not None and not 0 < every_s < math.inf:
+            raise UsageError(
+                f"every_s is {every_s!r}", cure="Give seconds: more than 0, not infinite."
+            )
+        self._thread.call(self._thread.engine.tear(every_s))
+
     def admit(self, how: Admission) -> None:
         """Decide on new connections from now on; live ones go on.
 
@@ -199,6 +211,7 @@ class FaultProxy:
 
         Triggers are disarmed. Raises as `Direction.mend`.
         """
+        self.tear(None)
         self._thread.call(self._thread.engine.disarm())
         for direction in (self.requests, self.replies):
             direction.set()

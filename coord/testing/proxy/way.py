@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["Conditions", "Mode", "Way"]
 
 
+_MOST_LOST = 8  # one in a row more, and TCP would wait for a minute
+
+
 class Mode(Enum):
     """What becomes of bytes."""
 
@@ -36,14 +39,21 @@ class Conditions:
     jitter_s: float = 0.0
     bandwidth_bytes_s: float = math.inf
     reset_after_bytes: int | None = None
+    loss: float = 0.0
+    rto_s: float = 0.2
 
     def __post_init__(self) -> None:
-        for name in ("latency_s", "jitter_s"):
+        for name in ("latency_s", "jitter_s", "rto_s"):
             value = getattr(self, name)
             if not 0 <= value < math.inf:
                 raise UsageError(
                     f"{name} is {value!r}", cure="Give seconds: a number from 0, not infinite."
                 )
+        if not 0 <= self.loss < 1:
+            raise UsageError(
+                f"loss is {self.loss!r}",
+                cure="Give a share from 0 and below 1; to lose everything, drop() the direction.",
+            )
         if not self.bandwidth_bytes_s > 0:
             raise UsageError(
                 f"bandwidth_bytes_s is {self.bandwidth_bytes_s!r}",
@@ -54,6 +64,17 @@ class Conditions:
                 f"reset_after_bytes is {self.reset_after_bytes!r}",
                 cure="Give a count from 1; reset() resets at once.",
             )
+
+    def delay_s(self, lot: float, luck: float) -> float:
+        """How long a chunk is under way that drew these two, each from 0 and below 1.
+
+        `luck` decides how often it is lost: n times or more with a probability of `loss` to the
+        power of n. Each time the sender waits for its retransmission timeout, which doubles.
+        """
+        lost = 0
+        if self.loss > 0:
+            lost = min(_MOST_LOST, int(math.log(1 - luck) / math.log(self.loss)))
+        return self.latency_s + lot * self.jitter_s + self.rto_s * ((1 << lost) - 1)
 
 
 @dataclass(slots=True, eq=False)

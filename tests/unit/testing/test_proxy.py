@@ -10,8 +10,9 @@ from random import Random
 
 import pytest
 
-from coord.errors import StoreUnavailable
+from coord.errors import StoreUnavailable, UsageError
 from coord.testing import FaultProxy
+from coord.testing.proxy.way import Conditions
 from tests.unit.testing.request_server import PATIENCE_S, RequestServer
 
 LATER = 60.0  # seconds that no test waits for
@@ -357,3 +358,46 @@ def test_a_silent_proxy_accepts_and_serves_later(
         assert server.effects == ["a", "c"]
         proxy.admit("serve")
         assert waiting.hear() == "did b"
+
+
+# ------------------------------------------------------------------------ lost packets, torn lines
+
+
+def test_a_lost_chunk_comes_a_retransmission_timeout_later(
+    proxy: FaultProxy, client: _Client
+) -> None:
+    client.ask("warm")
+    proxy.replies.set(loss=0.999_999, rto_s=LATER)
+    client.send("one")
+    proxy.wait_for(lambda now: now.replies.read > now.replies.passed)
+    proxy.replies.set()
+    assert client.hear() == "did one"
+
+
+def test_a_chunk_that_is_lost_again_waits_twice_as_long() -> None:
+    lossy = Conditions(loss=0.5, rto_s=1.0)
+    assert lossy.delay_s(0.0, 0.49) == 0.0
+    assert lossy.delay_s(0.0, 0.51) == 1.0
+    assert lossy.delay_s(0.0, 0.76) == 1.0 + 2.0
+    assert lossy.delay_s(0.0, 0.88) == 1.0 + 2.0 + 4.0
+    assert Conditions().delay_s(0.0, 0.999) == 0.0
+
+
+def test_everything_lost_is_no_loss_but_a_drop(proxy: FaultProxy) -> None:
+    with pytest.raises(UsageError, match=r"loss is 1\.0.*drop"):
+        proxy.replies.set(loss=1.0)
+
+
+def test_torn_connections_are_reset_again_and_again_until_that_ends(
+    proxy: FaultProxy,
+) -> None:
+    proxy.tear(0.02)
+    for _ in range(3):
+        with ExitStack() as opened:
+            assert _is_reset(_Client(proxy, opened))
+    proxy.tear(None)
+    with ExitStack() as opened:
+        client = _Client(proxy, opened)
+        assert client.ask("one") == "did one"
+        time.sleep(0.1)
+        assert client.ask("two") == "did two"
