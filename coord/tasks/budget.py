@@ -148,7 +148,7 @@ def _refusal(
     wait_s = free_s - now_s
     return BudgetSpent(
         f"budget {name!r}: {sum(kept.values())} of {per_hour} an hour are spent, and {amount} more "
-        "were asked for",
+        f"{'was' if amount == 1 else 'were'} asked for",
         retry_after_s=wait_s,
         cure=f"Some of it is back in {ceil(wait_s / _MINUTE_S)} min. Look at what has spent it "
         "before raising it.",

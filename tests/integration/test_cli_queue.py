@@ -158,6 +158,7 @@ def test_a_message_that_nobody_knows_stays_and_is_told(desk: Desk) -> None:
         assert process.stderr is not None
         line = process.stderr.readline()
         assert "asks for task 'unknown'" in line
+        assert "task='unknown'" in line
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=PATIENCE_S)
     finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from coord.tasks.queue.admission import Deferral
 from coord.tasks.queue.hand import InHand, Outcome
 from coord.tasks.queue.listener import Listener
+from coord.tasks.queue.payload import TASK
 from coord.tasks.queue.runs import Ended
 from coord.telemetry.log import bound_logger
 
@@ -29,6 +30,7 @@ class LogListener(Listener):
         tell = self._log.warning if end.outcome in _WARNED else self._log.info
         fields: dict[str, object] = {
             "message": hand.message.id,
+            "task": hand.message.attributes.get(TASK, ""),
             "received": hand.message.received,
             "why": end.why,
             "seconds": round(seconds, 3),
