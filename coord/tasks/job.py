@@ -50,12 +50,16 @@ class Ground(Protocol):
 
 
 class Unit(NamedTuple):
-    """What is to be done: a part of a tick of a task, or a message; `str()` names it for ever."""
+    """What is to be done: a part of a tick of a task, or a message; `str()` names it for ever.
+
+    `parts`: how many parts its tick has; no part of the name.
+    """
 
     task: str
     tick: str = ""
     part: int = 0
     message: str = ""
+    parts: int = 1
 
     def __str__(self) -> str:
         if self.message:
@@ -126,14 +130,13 @@ class Job:
         role: str = "",
         seat: int = 0,
         attempt: int = 1,
-        parts: int = 1,
         timeout_s: float | None = None,
     ) -> None:
         self.task = unit.task
         self.unit = unit
         self.role = role
         self.shard = unit.part
-        self.parts = parts
+        self.parts = unit.parts
         self.seat = seat
         self.tick = unit.tick
         self.token = token

@@ -139,17 +139,20 @@ class _Loop:
         self._thread: threading.Thread | None = None
         self._wakes_at_s = _NEVER
         self._asked_at_s = 0.0
+        self._asked_by_s = _NEVER
         self._closed = False
 
     def wake_by(self, at_s: float) -> None:
         """See to it that `work` is called at `at_s`. Wakes the thread only if that is soon."""
         with self._bell:
             self._asked_at_s = self._clock.now()
+            self._asked_by_s = min(self._asked_by_s, at_s)
             if self._closed:
                 return
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                thread.start()  # where none is to be had, whoever comes next tries again
+                self._thread = thread
             elif at_s < self._wakes_at_s:
                 self._bell.notify_all()
 
@@ -164,9 +167,13 @@ class _Loop:
 
     def _run(self) -> None:
         while True:
+            with self._bell:
+                self._asked_by_s = _NEVER
             next_s = self._work()
             with self._bell:
                 now_s = self._clock.now()
+                # What was asked for while it worked may not have been seen by that work.
+                next_s = min(next_s, self._asked_by_s)
                 idle = next_s == _NEVER and now_s - self._asked_at_s >= _LINGER_S
                 if self._closed or idle:
                     self._thread = None

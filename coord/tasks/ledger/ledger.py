@@ -228,7 +228,11 @@ class Ledger:
                 for_s = self._renew_for_s if renew_for_s is None else renew_for_s
                 lease = Lease(sent_at_s, asked.lease_s, self._drift, sent_at_s + for_s)
                 made = Attempt(self, key, record, tag=tag, lease=lease, keep_s=kept_s, lost=lost)
-                self.keeper.add(made)
+                try:
+                    self.keeper.add(made)
+                except RuntimeError as error:  # no thread is to be had: it could not be renewed
+                    _record_failure(made, error)
+                    raise
                 return made
         raise InProgress(
             f"{key!r} was begun by others {_RACES} times while we tried",

@@ -19,6 +19,7 @@ from coord.tasks.queue.spi import Asked, Ignored, Message, Outgoing, Reader
 
 __all__ = [
     "PART",
+    "PARTS",
     "TASK",
     "TICK",
     "Call",
@@ -33,6 +34,7 @@ __all__ = [
 TASK = "coord.task"
 TICK = "coord.tick"
 PART = "coord.part"
+PARTS = "coord.parts"
 _MOST_DIGITS = 9
 
 
@@ -175,10 +177,12 @@ def read(
         return Unreadable(f"its body cannot be read: {type(error).__name__}: {error}")
     if misfit:
         return Unreadable(misfit)
-    tick, part = message.attributes.get(TICK, ""), message.attributes.get(PART, "0")
-    if not (part.isascii() and part.isdigit() and len(part) <= _MOST_DIGITS):
-        return Unreadable(f"its part is {part!r}, not a number")
-    unit = Unit(handler.name, tick, int(part), "" if tick else message.id)
+    tick = message.attributes.get(TICK, "")
+    part, parts = message.attributes.get(PART, "0"), message.attributes.get(PARTS, "1")
+    for number in (part, parts):
+        if not (number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS):
+            return Unreadable(f"its part is {number!r}, not a number")
+    unit = Unit(handler.name, tick, int(part), "" if tick else message.id, int(parts))
     return Call(handler, unit, arguments)
 
 
@@ -233,6 +237,7 @@ def outgoing(
     delay_s: float = 0.0,
     tick: str = "",
     part: int = 0,
+    parts: int = 1,
 ) -> Outgoing:
     """The message that asks for a task. `ConfigError` if the arguments cannot be written."""
     try:
@@ -244,5 +249,5 @@ def outgoing(
         ) from error
     attributes = {TASK: task}
     if tick:
-        attributes |= {TICK: tick, PART: str(part)}
+        attributes |= {TICK: tick, PART: str(part), PARTS: str(parts)}
     return Outgoing(body=body, attributes=attributes, group=group, dedup=dedup, delay_s=delay_s)

@@ -114,6 +114,7 @@ class Enqueuer:
                 dedup=name if self._queue.limits.ordered else "",
                 tick=str(unit.tick),
                 part=unit.part,
+                parts=parts,
             )
             (answer,) = self._queue.send([message])
             if isinstance(answer, CoordError):

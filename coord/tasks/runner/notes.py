@@ -38,9 +38,9 @@ SKIPPED = {"coord.skipped": True}
 """The result of a unit that was given up."""
 
 
-def unit_of(task: str, unit: TickPart) -> Unit:
+def unit_of(task: str, unit: TickPart, parts: int = 1) -> Unit:
     """The name of a unit, the same for ever and in every mode."""
-    return Unit(task, str(unit.tick), unit.part)
+    return Unit(task, str(unit.tick), unit.part, parts=parts)
 
 
 def enqueued_key(task: str, unit: TickPart) -> str:

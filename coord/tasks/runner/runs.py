@@ -227,7 +227,7 @@ class Runs:
         assert run.ground is not None  # noqa: S101  it has just begun
         return Job(
             run.ground,
-            unit_of(spec.name, unit),
+            unit_of(spec.name, unit, parts),
             clock=self._duty.clock,
             memory=self._duty.memory,
             scope=str(term.key),
@@ -236,7 +236,6 @@ class Runs:
             role=term.key.role,
             seat=term.seat,
             attempt=attempt,
-            parts=parts,
             timeout_s=spec.timeout_s,
         )
 

@@ -87,6 +87,37 @@ def _is_whole(tickers: Tickers, tick: Tick) -> bool:
     return {part for one, part in tickers.done() if one == tick} == set(range(parts))
 
 
+def _check(tickers: Tickers, expected: set[int]) -> None:
+    """Every tick is cut in one way, has been done whole and once, and none is left out."""
+    cuts = _parts_of(tickers)
+    assert set().union(*cuts.values()) == expected
+    assert all(len(parts) == 1 for parts in cuts.values()), "a tick was cut in two ways"
+    assert max(tickers.done().values()) == 1, tickers.logs()
+    ticks = sorted(cuts)
+    assert [(tick.us - ticks[0].us) / 2e6 for tick in ticks] == list(range(len(ticks)))
+    for tick in ticks[:-2]:
+        assert _is_whole(tickers, tick), f"{tick}: {tickers.logs()}"
+
+
+@pytest.mark.parametrize("mode", ["queue", "single"])
+def test_a_fleet_that_leaves_its_shards_in_the_middle_of_a_tick_runs_each_of_its_parts_once(
+    tickers: Tickers, mode: str
+) -> None:
+    """What was cut in four stays so; what begins later has one part."""
+    four = _serve(tickers, 4)
+    cut_in_four = _half_done(tickers, 4, {1, 3})
+    whole = tickers.start(mode, 2, every_s=2.0, missed="catch-up", overlap="queue")
+    tickers.end(four)
+    tickers.hold()
+    pids = {process.pid for process in whole}
+    until(lambda: _is_whole(tickers, cut_in_four), within_s=_WITHIN_S)
+    assert _ends(tickers, cut_in_four, pids) == {1, 3}
+    last = max(_parts_of(tickers))
+    until(lambda: max(_parts_of(tickers)) > last, within_s=_WITHIN_S)
+    tickers.end(whole)
+    _check(tickers, {1, 4})
+
+
 def test_a_reshape_in_the_middle_of_a_tick_runs_each_of_its_parts_once(tickers: Tickers) -> None:
     """From 4 shards to 6 to 3; of the last members of 6 one is killed in the middle of its part."""
     four = _serve(tickers, 4)
@@ -112,10 +143,4 @@ def test_a_reshape_in_the_middle_of_a_tick_runs_each_of_its_parts_once(tickers: 
     until(lambda: {3} in _parts_of(tickers).values(), within_s=_WITHIN_S)
     tickers.end(three)
 
-    cuts = _parts_of(tickers)
-    assert all(len(parts) == 1 for parts in cuts.values()), "a tick was cut in two ways"
-    assert max(tickers.done().values()) == 1, tickers.logs()
-    ticks = sorted(cuts)
-    assert [(tick.us - ticks[0].us) / 2e6 for tick in ticks] == list(range(len(ticks)))
-    for tick in ticks[:-2]:
-        assert _is_whole(tickers, tick), f"{tick}: {tickers.logs()}"
+    _check(tickers, {3, 4, 6})

@@ -93,10 +93,11 @@ class Tickers:
 
     def hold(self, *parts: int) -> None:
         """From now on runs of these parts do not end; of all others they do."""
-        for path in self.folder.glob("held-*"):
+        held = {self.folder / f"held-{part}" for part in parts}
+        for path in held:
+            path.touch()
+        for path in set(self.folder.glob("held-*")) - held:
             path.unlink()
-        for part in parts:
-            (self.folder / f"held-{part}").touch()
 
     def events(self) -> list[Event]:
         """Everything that happened so far, in order."""

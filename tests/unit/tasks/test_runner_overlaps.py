@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import pytest
 
 from coord.tasks import Job, Tick, spec_of, task
+from coord.tasks.job import Unit
+from coord.tasks.queue.payload import PARTS, Call, Handler, JsonCodec, outgoing, read
+from coord.tasks.queue.spi import Message
 from coord.tasks.runner.notes import LedgerNotes
 from coord.tasks.runner.round import Rounds
 from coord.tasks.schedule import Missed, Policies, TickPart, Why
@@ -145,3 +148,19 @@ def test_what_was_written_down_as_left_out_is_told_although_the_plan_is_made_ane
         (_tick(10.0), 0, Why.MISSED),
         (_tick(20.0), 1, Why.OVERLAP),
     }
+
+
+def test_a_message_says_of_how_many_parts_its_tick_is() -> None:
+    handlers = {"sweep": Handler.of("sweep", print)}
+    sent = outgoing("sweep", {}, codec=JsonCodec(), tick=str(_tick(0.0)), part=2, parts=4)
+
+    def delivered(attributes: Mapping[str, str]) -> Message:
+        return Message(id="1", receipt="r", body=sent.body, received=1, attributes=attributes)
+
+    found = read(delivered(sent.attributes), handlers, JsonCodec())
+    assert isinstance(found, Call)
+    assert found.unit == Unit("sweep", str(_tick(0.0)), 2, parts=4)
+    old = {name: text for name, text in sent.attributes.items() if name != PARTS}
+    found = read(delivered(old), handlers, JsonCodec())
+    assert isinstance(found, Call)
+    assert found.unit.parts == 1
