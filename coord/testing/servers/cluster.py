@@ -125,6 +125,11 @@ class Servers(ABC):
         self.wait_ready(timeout_s=timeout_s)
         self.leader()
 
+    def settled(self) -> bool:
+        """Whether each member that runs, paused ones aside, serves, and one leads. Any thread."""
+        up = [member for member in self.members if member.running and not member.paused]
+        return all(member.serves() for member in up) and sum(map(self._leads, up)) == 1
+
     def leader(self, *, timeout_s: float = 20.0) -> ServerMember:
         """The one member that leads now; waits for an election. The only server leads always.
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import secrets
+import subprocess
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,7 +22,7 @@ from coord.testing.servers.member import ServerMember
 from coord.testing.servers.ports import HOST, Ports
 from coord.testing.servers.starter import Launch
 
-__all__ = ["EtcdServers"]
+__all__ = ["EtcdServers", "etcd_version"]
 
 _HTTP_OK = 200
 _ASK_S = 1.0
@@ -98,6 +100,16 @@ class EtcdServers(Servers):
         return member.serves() and "\netcd_server_is_leader 1\n" in _get(
             self._metrics[member.name], "/metrics"
         )
+
+
+@cache
+def etcd_version() -> str:
+    """Which release would be started: `3.4.23`; empty if it does not say. Raises ServerMissing."""
+    said = subprocess.run(  # noqa: S603 (the program that we start, no shell)
+        [find_etcd(), "--version"], capture_output=True, text=True, timeout=_START_S, check=False
+    )
+    found = re.search(r"etcd Version: (\S+)", said.stdout)
+    return found[1] if found else ""
 
 
 def _healthy(port: int) -> bool:

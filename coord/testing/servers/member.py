@@ -115,14 +115,19 @@ class ServerMember:
             self._process.wait(timeout=_POLITE_S)
         self.paused = False
 
+    def ask_to_go(self) -> None:
+        """Send SIGTERM and return at once; paused, it goes on in order to go."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            self.resume()
+
     def stop(self, *, timeout_s: float = _POLITE_S) -> None:
         """End it with SIGTERM, as an operator does; with SIGKILL if that takes too long.
 
         An etcd of a cluster hands its leadership over first and takes seconds. Keeps its data.
         """
+        self.ask_to_go()
         if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            self.resume()
             try:
                 self._process.wait(timeout=timeout_s)
             except subprocess.TimeoutExpired:

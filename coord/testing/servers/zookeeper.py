@@ -103,6 +103,11 @@ class ZooKeeperServers(Servers):
         if not wait_until(lambda: self.in_step() == self._size, timeout_s=limit_s):
             raise ServerFailed(f"{self.in_step()} of {self.members} in step after {limit_s:g} s")
 
+    def settled(self) -> bool:
+        """As of every store; and those that run are in step."""
+        up = [member for member in self.members if member.running and not member.paused]
+        return super().settled() and self.in_step() == len(up)
+
     def in_step(self) -> int:
         """How many servers make up the quorum: the leader, and the followers that have caught up
         with it. 0 where nobody leads, or two say they do; the only server leads always. Any thread.
