@@ -83,8 +83,8 @@ class Stage:
         self.injector = Injector(self.events)
         self._interrupted = interrupted
         self._work = work
-        self._failpoints = work / "failpoints"
-        self._environ = {EVENTS_VARIABLE: f"{events}/", FAILPOINTS_VARIABLE: str(self._failpoints)}
+        self.failpoints = work / "failpoints"
+        self._environ = {EVENTS_VARIABLE: f"{events}/", FAILPOINTS_VARIABLE: str(self.failpoints)}
         self._follower = Follower(events)
         self.fleet = Fleet(members, self._command, self._environment, output=work)
         self._resources = ExitStack()
@@ -94,7 +94,7 @@ class Stage:
     def __enter__(self) -> Self:
         with ExitStack() as opened:
             opened.callback(self.events.close)
-            self._failpoints.mkdir()
+            self.failpoints.mkdir()
             self._entered = opened.enter_context(self.contestant.enter(self._work, self.events))
             self._feeding = True
             opened.enter_context(self.fleet)
@@ -136,9 +136,9 @@ class Stage:
         """A member's present process, for the injector."""
         return Target(member, self.fleet.pid(member))
 
-    def failpoint(self, member: str) -> Failpoint:
-        """The gate in a member's work."""
-        return Failpoint.of(self._failpoints, member)
+    def failpoint(self, member: str, name: str = "work") -> Failpoint:
+        """A gate in a member's work."""
+        return Failpoint.of(self.failpoints, member, name)
 
     @property
     def ttl_s(self) -> float:

@@ -18,6 +18,7 @@ from pathlib import Path
 from coord import CoordError, Coordinator, Term
 from coord.clock import SYSTEM_CLOCK
 from coord.lab.work import app
+from coord.lab.work.agent import take_part
 from coord.lab.work.deed import Deed
 from coord.lab.work.handler import handle_messages
 from coord.lab.work.modes import BATCH, REST_S, mode_named
@@ -70,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seats", required=True, type=int)
     parser.add_argument("--ttl-s", required=True, type=float)
     options = parser.parse_args(arguments)
+    take_part(options.member)
     try:
         if mode_named(options.mode).queue:
             handle_messages(options.store, options.member, options.database, ttl_s=options.ttl_s)

@@ -5,7 +5,7 @@ Owns the catalogue. Each family has a file of its own; none of them is told to t
 
 from __future__ import annotations
 
-from coord.lab.chaos.faults import processes
+from coord.lab.chaos.faults import inside, network, processes, servers
 from coord.lab.chaos.faults.kind import MEMBERS, SERVERS, Blow, FaultKind, Option, Setting
 
 __all__ = [
@@ -18,5 +18,7 @@ __all__ = [
     "Setting",
 ]
 
-CATALOGUE: dict[str, FaultKind] = {kind.name: kind for kind in (*processes.KINDS,)}
+CATALOGUE: dict[str, FaultKind] = {
+    kind.name: kind for family in (processes, inside, network, servers) for kind in family.KINDS
+}
 """By name, in the order in which they are listed."""

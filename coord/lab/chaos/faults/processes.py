@@ -1,4 +1,4 @@
-"""Faults of the worker processes: killed, asked to go, stopped, wedged.
+"""Faults of the worker processes: killed, asked to go, stopped.
 
 Owns how each is done to those that are struck, and how it is made up for. See
 `coord.lab.chaos.process` for what is recorded and when.
@@ -58,15 +58,6 @@ def _pause(stage: Stage, blow: Blow) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _wedge(stage: Stage, blow: Blow) -> Iterator[None]:
-    with ExitStack() as healing:
-        for member in blow.members:
-            target = healing.enter_context(stage.target(member))
-            healing.enter_context(stage.injector.wedged(target, stage.failpoint(member)))
-        yield
-
-
 KINDS = (
     FaultKind(
         name="kill",
@@ -85,11 +76,5 @@ KINDS = (
         says="SIGSTOP, and SIGCONT when its time is over",
         targets=MEMBERS,
         inject=_pause,
-    ),
-    FaultKind(
-        name="wedge",
-        says="the work hangs, as on a dependency that does not answer; all else goes on",
-        targets=MEMBERS,
-        inject=_wedge,
     ),
 )
