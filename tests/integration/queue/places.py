@@ -82,6 +82,12 @@ class SqsPlace:
         with self.proxy.blackhole("requests", lands="never"):
             yield
 
+    @contextmanager
+    def mute(self) -> Iterator[None]:
+        """What is sent by that way meanwhile arrives, and its answers do not."""
+        with self.proxy.lose_replies():
+            yield
+
 
 Place = SqlitePlace | SqsPlace
 

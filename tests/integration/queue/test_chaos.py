@@ -9,13 +9,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from tests.integration.queue.chaos import rage
 from tests.integration.queue.depot import Depot, Hauler
-from tests.integration.queue.places import KINDS, place_of
+from tests.integration.queue.places import KINDS, SqsPlace, place_of
 
 pytestmark = pytest.mark.xdist_group("queue")
 
@@ -34,6 +35,7 @@ def _worked_off(
     url: str,
     more: Sequence[Callable[[], None]],
     groups: int = 0,
+    work_s: float = 0.04,
 ) -> None:
     visibility_s = _VISIBILITY_S[kind]
 
@@ -42,7 +44,7 @@ def _worked_off(
             visibility_s=visibility_s, concurrency=6, ledger=depot.ledger_url, drain_s=1.0, url=url
         )
 
-    depot.send("haul", count, groups=groups, s=0.04)
+    depot.send("haul", count, groups=groups, s=work_s)
     struck = rage(
         depot,
         start,
@@ -55,10 +57,19 @@ def _worked_off(
     why = depot.second_starts()
     sys.stdout.write(f"struck {dict(struck)}; second starts {dict(why)}\n")
     assert depot.lost(count) == [], depot.logs()
+    assert not groups or depot.overtaken(groups) == []
     assert depot.doubled() == {}
     assert why["untold"] == 0
     assert why["expired"] > 0, "nobody was killed while at work"
     assert depot.queue.depth().dead == 0
+
+
+def _while(failing: Callable[[], AbstractContextManager[None]]) -> Callable[[], None]:
+    def strike() -> None:
+        with failing():
+            time.sleep(_CUT_S)
+
+    return strike
 
 
 def _brief(count: int) -> object:
@@ -89,18 +100,13 @@ def test_nothing_is_lost_or_completed_twice_while_the_way_to_the_queue_fails_too
     """All workers lose their way to SQS now and then, for half a lease."""
     with place_of("sqs", tmp_path) as place:
         depot = place.depot()
-
-        def cut() -> None:
-            with place.cut():
-                time.sleep(_CUT_S)
-
         try:
-            _worked_off(depot, "sqs", count, url=place.way(), more=[cut])
+            _worked_off(depot, "sqs", count, url=place.way(), more=[_while(place.cut)])
         finally:
             depot.close()
 
 
-@pytest.mark.parametrize("count", [_brief(240), _soak(5000)])
+@pytest.mark.parametrize("count", [_brief(360), _soak(5000)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_message_overtakes_another_of_its_group_while_workers_die_and_lose_their_way(
     tmp_path: Path, kind: str, count: int
@@ -109,13 +115,8 @@ def test_no_message_overtakes_another_of_its_group_while_workers_die_and_lose_th
     with place_of(kind, tmp_path) as place:
         depot = place.depot(ordered=True)
 
-        def cut() -> None:
-            with place.cut():
-                time.sleep(_CUT_S)
-
-        more = [cut] if place.spares_others else []
+        more = [_while(place.cut), _while(place.mute)] if isinstance(place, SqsPlace) else []
         try:
-            _worked_off(depot, kind, count, url=place.way(), more=more, groups=_GROUPS)
-            assert depot.overtaken(_GROUPS) == []
+            _worked_off(depot, kind, count, url=place.way(), more=more, groups=_GROUPS, work_s=0.2)
         finally:
             depot.close()
