@@ -93,12 +93,15 @@ class EventHooks(Hooks):
         self._events.called(operation, start_s, end_s, certainty=certainty)
 
     def viewed(self, view: View) -> None:
-        """As `EventLog.role`, of every role whose generation is new to this process.
+        """As `EventLog.role`, of every role that a live member serves and whose generation is new
+        to this process.
 
-        So a shard that nobody ever leads is missed in the log, whoever's daemon writes it.
+        So a shard that nobody ever leads is missed in the log, whoever's daemon writes it. A record
+        that is left of a role which nobody serves any more is no gap.
         """
+        served = {name for member in view.members.values() for name in member.record.roles}
         for name, role in view.roles.items():
-            if self._generations.get(name) != role.generation:
+            if name in served and self._generations.get(name) != role.generation:
                 self._generations[name] = role.generation
                 self._events.role(name, role.generation, role.shape)
 
