@@ -248,6 +248,11 @@ class Job:
         return bool(self.why) or self._ground.stopping or self._clock.now() >= self._end_s
 
     @property
+    def end_s(self) -> float:
+        """When its own timeout is over, on the boot clock; infinite without one."""
+        return self._end_s
+
+    @property
     def is_late(self) -> bool:
         """Whether its own timeout is over."""
         return self._clock.now() >= self._end_s

@@ -2,11 +2,17 @@
 
 Owns the hand-over from the thread that receives to the threads that work, and the count of what
 runs. Decides nothing of its own: how many may run, and whose turn it is, says the admission.
+
+Threads are woken one at a time. While handlers are quick, one warm thread runs what ten would, that
+would wait for each other and for the requests beside them: so none is called while one is at work.
+Whether it goes on, somebody looks every `_STILL_S` while something waits (`look_after`): behind one
+that suddenly takes long nothing waits for longer than twice that.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from coord.clock import Clock
@@ -17,6 +23,10 @@ __all__ = ["Backlog"]
 
 
 _NAP_S = 0.25  # how often time alone is let change whose turn it is
+_QUICK_S = 0.0002
+_STILL_S = 0.01
+_LATEST = 0.1  # how much the latest duration counts in the average
+_MOST_LOOKS = 25
 
 
 class Backlog:
@@ -46,6 +56,10 @@ class Backlog:
         self._room = threading.Event()
         self._running = 0
         self._idle = 0
+        self._busy = 0  # threads that work, and come back
+        self._begun = 0
+        self._usual_s = 0.0  # how long handlers take
+        self._left = threading.Event()  # something waits, and nobody was called for it
         self._is_called = False  # a thread was woken, and has not looked yet
         self._is_held = False  # something waits for a limit of its own, beside free capacity
         self._is_over = False
@@ -69,8 +83,16 @@ class Backlog:
     @property
     def is_short(self) -> bool:
         """Whether something could begin, as far as numbers go, and no thread is there for it."""
-        admission = self._admission
-        return not self._idle and admission.waiting > 0 and self._running < admission.limit
+        return not self._idle and not self._is_quick and self._may_begin
+
+    @property
+    def _is_quick(self) -> bool:
+        """Whether a thread at work is soon back for what waits."""
+        return self._busy > 0 and self._usual_s < _QUICK_S
+
+    @property
+    def _may_begin(self) -> bool:
+        return self._admission.waiting > 0 and self._running < self._admission.limit
 
     def load(self) -> Load:
         """How the admission stands."""
@@ -101,24 +123,53 @@ class Backlog:
             if self._is_over:
                 return False
             self._admission.put(hands, self._clock.now())
+            self._is_held = False
             self._call()
             return True
 
     def _call(self) -> None:
-        """Under the lock: see that a thread looks, one at a time. It calls the next if need be.
-
-        Handlers that take no time are then run by one warm thread instead of by ten that wait for
-        each other.
-        """
-        if self._idle and not self._is_called and self._admission.waiting:
+        """Under the lock: see that a thread looks, one at a time. It calls the next if need be."""
+        if not self._admission.waiting:
+            return
+        if self._is_quick:
+            if not self._left.is_set():
+                self._left.set()
+        elif self._idle and not self._is_called:
             self._is_called = True
             self._changed.notify()
 
-    def take(self) -> InHand | None:
-        """The next to begin, now counted as running; None when there will be none."""
+    def look_after(self) -> bool:
+        """Wait until one more thread is needed, because those at work do not come back; it is
+        called if it is there. False when there will be nothing any more.
+        """
+        begun, looks = -1, 0
+        while not self._is_over:
+            if looks >= _MOST_LOOKS:
+                looks = 0
+                self._left.clear()
+                if not self._may_begin:
+                    self._left.wait()
+            time.sleep(_STILL_S)
+            if begun != (begun := self._begun):
+                looks = 0
+            elif self._may_begin and not self._is_held:
+                with self._changed:
+                    self._usual_s = max(self._usual_s, _STILL_S)
+                    self._call()
+                return True
+            looks += 1
+        return False
+
+    def take(self, *, is_back: bool = False) -> InHand | None:
+        """The next to begin, now counted as running; None when there will be none. `is_back`: this
+        thread took one before.
+        """
         with self._changed:
+            self._busy -= is_back
             while not self._is_over:
                 if (hand := self._next(self._clock.now())) is not None:
+                    self._busy += 1
+                    self._call()
                     return hand
                 self._idle += 1
                 self._changed.wait(_NAP_S if self._admission.waiting else None)
@@ -142,12 +193,12 @@ class Backlog:
             return None
         hand = self._admission.take(self._running, now)
         if hand is None:
-            self._is_held = self._admission.waiting > 0 and self._running < self._admission.limit
+            self._is_held = self._may_begin
             return None
         self._is_held = False
         hand.began_s = now
         self._running += 1
-        self._call()
+        self._begun += 1
         return hand
 
     def ended(self, hand: InHand, seconds: float, *, and_next: bool = False) -> InHand | None:
@@ -158,12 +209,13 @@ class Backlog:
         with self._changed:
             now = self._clock.now()
             self._running -= 1
+            self._usual_s += _LATEST * (seconds - self._usual_s)
             self._admission.ended(hand, seconds, self._running + 1, now)
             limit, before = self._admission.limit, self._limit
             self._limit = limit
             if and_next:
                 following = self._next(now)
-            else:
+            if following is not None or not and_next:
                 self._call()
         if not self._room.is_set():
             self._room.set()
@@ -183,4 +235,5 @@ class Backlog:
             self._changed.notify_all()
             left = self._admission.drain()
         self._room.set()
+        self._left.set()
         return left

@@ -31,8 +31,13 @@ class Crew:
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
 
-    def hire(self) -> None:
-        """One thread more. RuntimeError if the system has none: a worker needs one to begin."""
+    def start(self) -> None:
+        """Begin, with one thread. RuntimeError if the system has none: a worker needs one."""
+        name = "coord-queue-lookout"
+        threading.Thread(target=self._look_after, name=name, daemon=True).start()
+        self._hire()
+
+    def _hire(self) -> None:
         number = len(self._threads) + 1
         thread = threading.Thread(target=self._run, name=f"coord-queue-work-{number}", daemon=True)
         thread.start()
@@ -45,11 +50,17 @@ class Crew:
         with self._lock:
             if self._backlog.is_short and len(self._threads) < self._most:
                 with suppress(RuntimeError):  # then those that there are must do
-                    self.hire()
+                    self._hire()
+
+    def _look_after(self) -> None:
+        while self._backlog.look_after():
+            self.call_up()
 
     def _run(self) -> None:
-        while (hand := self._backlog.take()) is not None:
+        hand = self._backlog.take()
+        while hand is not None:
             following: InHand | None = hand
             while following is not None:
                 self.call_up()
                 following = self._work(following)
+            hand = self._backlog.take(is_back=True)

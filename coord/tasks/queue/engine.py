@@ -127,7 +127,7 @@ class Engine:
 
     def start(self) -> None:
         """Begin to receive."""
-        self._crew.hire()
+        self._crew.start()
         for part in (self._clerk, self._deletes, self._intake):
             part.start()
 

@@ -35,7 +35,7 @@ class Pump:
         self._is_called = False
         self._nap: asyncio.TimerHandle | None = None
 
-    def hire(self) -> None:
+    def start(self) -> None:
         """Begin. RuntimeError if the system has no thread for the loop."""
         self.call_up()
 

@@ -67,17 +67,13 @@ class Runs:
         (`hand.began_s`), and what happens between a look at the clock and the work is for
         `job.check` to see, however late one looks.
         """
-        now = hand.began_s
-        if now >= hand.stop_at_s:
+        if hand.began_s >= hand.stop_at_s:
             return Ended(Outcome.LAPSED, why=hand.why or "it waited too long to begin")
         found = read(hand.message, self._handlers, self._codec, self._readers)
         if isinstance(found, Unreadable):
             return Ended(Outcome.PARKED, self._rest_s(hand), found.why)
         if isinstance(found, Ignored):
             return Ended(Outcome.DONE, why=found.why)
-        timeout_s = found.handler.timeout_s
-        if timeout_s is not None:
-            hand.bound(now + timeout_s, self._rest_s(hand))
         message = hand.message
         job = Job(
             hand,
@@ -88,8 +84,10 @@ class Runs:
             token=message.received,
             role=self._queue,
             attempt=message.received,
-            timeout_s=timeout_s,
+            timeout_s=found.handler.timeout_s,
         )
+        if found.handler.timeout_s is not None:
+            hand.bound(job.end_s, self._rest_s(hand))
         hand.stands_under(job)
         return found, job
 
