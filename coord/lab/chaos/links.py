@@ -12,8 +12,9 @@ from contextlib import ExitStack
 from typing import Self
 
 from coord.errors import UsageError
+from coord.lab.chaos.refuser import Refuser
 from coord.testing.proxy import FaultProxy
-from coord.testing.servers import Servers
+from coord.testing.servers import ServerMember, Servers
 
 __all__ = ["Links", "links_of"]
 
@@ -26,6 +27,7 @@ class Links:
         self._servers = servers
         self._url = url
         self._ways: dict[str, tuple[FaultProxy, ...]] = {}
+        self._refusers: dict[str, list[Refuser]] = {}
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -38,10 +40,23 @@ class Links:
         """The member's ways, one to each server, in the order of the servers."""
         if member not in self._ways:
             self._ways[member] = tuple(
-                self._open.enter_context(FaultProxy((server.host, server.port)))
+                self._open.enter_context(FaultProxy(self._end(member, server)))
                 for server in self._servers.members
             )
         return self._ways[member]
+
+    def refusers(self, member: str) -> tuple[Refuser, ...]:
+        """What can answer that member instead of each server: before DynamoDB only."""
+        self.of(member)
+        return tuple(self._refusers.get(member, ()))
+
+    def _end(self, member: str, server: ServerMember) -> tuple[str, int]:
+        """Where a way leads: to the server, or to what can answer in its place."""
+        if self._servers.scheme != "dynamodb":
+            return server.host, server.port
+        refuser = self._open.enter_context(Refuser((server.host, server.port)))
+        self._refusers.setdefault(member, []).append(refuser)
+        return refuser.address
 
     def url(self, member: str) -> str:
         """What that member connects to."""
