@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from coord import LeadershipLost, Role, Term
+from coord import LeadershipLost, Role, StoreUnavailable, Term
 from tests.unit.runtime.conftest import QUICK, Put, Start
 from tests.unit.runtime.support import BOUND_S, ONE, JumpingClock
 
@@ -88,3 +88,24 @@ def test_work_that_crashes_is_not_renewed_for(
     beats = told.count("called", "Heartbeat")
     told.await_told("called", "Heartbeat", times=beats + 2)
     assert told.count("began", "one") == 1
+
+
+def test_a_member_that_is_cut_off_says_so_in_its_status(start: Start, behind: Put) -> None:
+    """It shows the names that it has read last; who would act on them can see how old they are."""
+    clock = JumpingClock()
+    _, gates = behind(clock)
+    fleet, told = start(clock=clock)
+    fleet.serve("one", lambda term: term.wait(BOUND_S))
+    told.await_told("began", "one")
+    assert fleet.status().trusted_for_s > 0
+    for method in ("heartbeat", "view", "open_session"):
+        gates.break_with(method, lambda: StoreUnavailable("the cable is out"))
+    fleet.engine().wake()
+    told.await_told("report", "store-unavailable")
+    clock.ahead_s += QUICK.ttl_s
+    fleet.engine().wake()
+    told.await_told("report", "session-given-up")
+    status = fleet.status()
+    assert (status.trusted_for_s, status.held) == (0.0, ())
+    assert status.phase != "live"
+    assert "the cable is out" in status.last_trouble
