@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import etcd3.etcdrpc as rpc
 import grpc
@@ -37,9 +38,15 @@ class _Lease:
 
 @dataclass
 class Naive:
-    """All leases so far, by their numbers."""
+    """All leases so far, by their numbers, and when a majority of the servers has answered."""
 
     leases: dict[int, _Lease] = field(default_factory=dict)
+    answered_s: list[float] = field(default_factory=list)
+
+    def unanswered(self, start_s: float, end_s: float) -> float:
+        """The longest time without an answer of the store."""
+        seen = [start_s, *(at for at in list(self.answered_s) if start_s < at < end_s), end_s]
+        return max(after - before for before, after in pairwise(seen))
 
     def fooled(self, start_s: float, end_s: float) -> float:
         """For how long at most one of them believed in a lease that was gone, lost in that time."""
@@ -107,6 +114,7 @@ def _look(channels: Sequence[grpc.Channel], naive: Naive, stop: threading.Event)
         found = _keys(channels)
         if found is None:
             continue
+        naive.answered_s.append(SYSTEM_CLOCK.now())
         for number in known:
             lease = naive.leases[number]
             if number not in found and lease.gone_s == float("inf"):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from coord.lab.chaos.process import Target
 
-__all__ = ["stopped_outside_transactions"]
+__all__ = ["going_on", "stopped_outside_transactions"]
 
 _TRIES = 50
 _STOP_S = 5.0
@@ -32,12 +32,19 @@ def stopped_outside_transactions(target: Target) -> Iterator[None]:
     about one pause in fifty would show it instead of what the demo is about. The moment is random
     otherwise, and mostly in the middle of an act.
     """
-    try:
+    with going_on(target):
         for _ in range(_TRIES):
             if not _stopped(target) or not _holds_a_write_lock(target.pid):
                 break
             target.send(signal.SIGCONT)
             time.sleep(_BREATH_S)
+        yield
+
+
+@contextmanager
+def going_on(target: Target) -> Iterator[None]:
+    """Whatever has stopped the target within the block, it goes on afterwards."""
+    try:
         yield
     finally:
         with suppress(ProcessLookupError):
