@@ -34,6 +34,7 @@ COMMANDS = {
     "demo": _Row(
         "coord.cli.demo:demo", "Watch a fleet lose its leader in three ways, and recover."
     ),
+    "chaos": _Row("coord.cli.chaos:chaos", "Strike a fleet on purpose, and judge what follows."),
     "init": _Row("coord.cli.init:init", "Make what a store needs before its first member."),
     "status": _Row("coord.cli.status:status", "Show members, roles, and who leads what."),
     "watch": _Row("coord.cli.watch:watch", "Show the same live, and each change as it happens."),

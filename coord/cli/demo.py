@@ -6,13 +6,10 @@ the report.
 
 from __future__ import annotations
 
-import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Any, Self
 
 import rich_click as click
 from click.exceptions import Exit
@@ -21,6 +18,7 @@ from rich.text import Text
 
 from coord.cli.options import Whole
 from coord.cli.output import console, error_console, print_json
+from coord.cli.playing import SIGNALLED, Interrupted, Signals, empty_directory
 from coord.config import parse_duration_s
 from coord.errors import ConfigError
 from coord.lab.chaos.ground import Ground, ground
@@ -31,14 +29,8 @@ from coord.lab.measure import Report
 
 __all__ = ["demo"]
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_SIGNALLED = 128
 _ROUNDS_MAX = 1000
 _TTL_MIN_S, _TTL_MAX_S = 0.5, 60.0
-
-
-class Interrupted(BaseException):
-    """A signal asked for the end; `args[0]` is its number. No client library may swallow it."""
 
 
 @click.command(name="demo")
@@ -91,9 +83,9 @@ def demo(
       coord demo --store etcd://127.0.0.1:2379/demo --json
     """  # noqa: D301  click's mark for lines that are not to be joined
     ttl_s = _ttl_s(ttl)
-    with _Signals() as signals, ExitStack() as opened:
+    with Signals() as signals, ExitStack() as opened:
         work = opened.enter_context(_scratch())
-        logs = _empty(events or work / "events")
+        logs = empty_directory(events or work / "events")
         try:
             display = opened.enter_context(Display(error_console()))
             with signals.breaking():
@@ -113,53 +105,11 @@ def demo(
         except Interrupted as signalled:
             opened.close()
             error_console().print("interrupted: whatever was started has been stopped")
-            raise Exit(_SIGNALLED + signalled.args[0]) from None
+            raise Exit(SIGNALLED + signalled.args[0]) from None
     if as_json:
         print_json({**report})
     else:
         _print_summary(console(), report, here, events)
-
-
-class _Signals:
-    """Signals are noted, and raised as Interrupted only where that is asked for.
-
-    So none of them, and no second Ctrl-C, breaks into the healing and stopping of processes.
-    """
-
-    def __init__(self) -> None:
-        self._seen: list[int] = []
-        self._breaking = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, old in self._before.items():
-            signal.signal(number, old)
-
-    def check(self) -> None:
-        """Raise if there was one."""
-        if self._seen:
-            raise Interrupted(self._seen[0])
-
-    @contextmanager
-    def breaking(self) -> Iterator[None]:
-        """The first signal in this block breaks into whatever runs, once."""
-        self.check()
-        self._breaking = True
-        try:
-            yield
-        finally:
-            self._breaking = False
-        self.check()
-
-    def _note(self, number: int, _frame: FrameType | None) -> None:
-        self._seen.append(number)
-        if self._breaking:
-            self._breaking = False
-            raise Interrupted(number)
 
 
 @contextmanager
@@ -178,23 +128,6 @@ def _ttl_s(text: str | None) -> float | None:
             cure=f"Choose one of {_TTL_MIN_S:g} to {_TTL_MAX_S:g} s: pauses last twice as long.",
         )
     return ttl_s
-
-
-def _empty(directory: Path) -> Path:
-    """Make the directory; raises ConfigError if it holds anything, or cannot be made."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        if not any(directory.iterdir()):
-            return directory
-    except OSError as error:
-        raise ConfigError(
-            f"{directory} cannot be used for event logs: {error.strerror}",
-            cure="Give a directory that can be written, with --events.",
-        ) from error
-    raise ConfigError(
-        f"{directory} is not empty",
-        cure="Each run needs an empty directory: a report is measured from all logs in it.",
-    )
 
 
 def _print_summary(out: Console, report: Report, here: Ground, events: Path | None) -> None:

@@ -13,7 +13,19 @@ from coord.errors import UsageError
 from coord.lab.chaos.stage import BUSY, Stage, Unsteady
 from coord.testing.servers import ServerMember
 
-__all__ = ["members_of", "servers_of_store"]
+__all__ = ["SAYS", "members_of", "servers_of_store"]
+
+SAYS: Mapping[str, str] = {
+    "leader": "one of those who lead anything, or have messages of a queue in hand",
+    "follower": "one who leads nothing, or the least",
+    "one": "any member",
+    "half": "half of the members, a leader among them",
+    "all": "every member",
+    "store-leader": "the server of the store that leads now",
+    "store-one": "any server of the store",
+    "store-all": "every server of the store",
+}
+"""The selectors, in words."""
 
 _LEADER_S = 10.0
 

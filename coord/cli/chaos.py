@@ -1,0 +1,202 @@
+"""`coord chaos`: play a scenario, judge a run again, list the faults.
+
+Owns the commands and their endings. What happens is `coord.lab.chaos`'s, what is said of it
+`chaos_words`'s.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+from click.exceptions import Exit
+
+from coord.cli.chaos_words import Lines, faults_json, print_faults, print_verdict, verdict_json
+from coord.cli.exits import ExitCode
+from coord.cli.options import Whole
+from coord.cli.output import console, error_console, print_json
+from coord.cli.playing import SIGNALLED, Interrupted, Signals, empty_directory
+from coord.errors import CoordError
+from coord.lab.chaos.preflight import check as preflight
+from coord.lab.chaos.reading import MOST_ROUNDS, Overrides, read
+from coord.lab.chaos.run import perform
+from coord.lab.chaos.saved import load_run
+from coord.lab.chaos.scenario import Scenario
+from coord.lab.chaos.verdict import Verdict, judge
+
+__all__ = ["chaos"]
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Answer, and err, in JSON.")
+
+
+class _Chaos(click.RichCommand):
+    """The command that plays, unless its first word is that of another command."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401  click's own signature
+    ) -> click.Context:
+        """The context of `check` or `list` where that is the first word, else of ours."""
+        other = _OTHERS.get(args[0]) if args else None
+        if other is None:
+            return super().make_context(info_name, args, parent, **extra)
+        return other.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+
+
+@click.command(name="chaos", cls=_Chaos)
+@click.argument("scenario", metavar="SCENARIO.toml", type=click.Path(path_type=Path))
+@click.option(
+    "--store",
+    metavar="KIND|URL",
+    help="Another store: the URL of yours, with a group of its own, or a kind: `sqlite` (a file), "
+    "`etcd`, `zookeeper` or `dynamodb` (servers that run for this scenario only).",
+)
+@click.option("--seed", type=int, help="Draws whom the faults strike.")
+@click.option("--rounds", type=Whole(1, MOST_ROUNDS), help="How often all faults strike.")
+@click.option("--ttl", metavar="DURATION", help="How long a silent member is waited for.")
+@click.option(
+    "--mode", metavar="MODE", help="`single`, `localized`, `co-leaders` or `queue`, as is usual."
+)
+@click.option(
+    "--events",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep the run here: an empty directory, or one to be made. Without it a run is kept in "
+    "the temporary directory if it breaks a rule, and removed otherwise.",
+)
+@_JSON
+def chaos(
+    *,
+    scenario: Path,
+    store: str | None,
+    seed: int | None,
+    rounds: int | None,
+    ttl: str | None,
+    mode: str | None,
+    events: Path | None,
+    as_json: bool,
+) -> None:
+    """Play a scenario: strike a fleet of real processes, and judge what comes of it.
+
+    The options go before what the file says. Exit code 0: all rules were kept; 1: one was broken,
+    and each is told with its moment. docs/chaos.md describes the files, and how to read a verdict.
+
+    \b
+    Also:
+      coord chaos check DIR    judge a run again that was kept with --events
+      coord chaos list         the faults, whom they strike, and what this machine can do
+
+    \b
+    Examples:
+      coord chaos examples/chaos/leader-kill.toml
+      coord chaos examples/chaos/leader-kill.toml --store etcd --json --events run
+    """  # noqa: D301  click's mark for lines that are not to be joined
+    _hint(scenario)
+    overrides = Overrides(store=store, seed=seed, rounds=rounds, ttl=ttl, mode=mode)
+    plan = read(scenario, overrides)
+    preflight(plan, str(scenario))
+    with _kept(events) as kept:
+        verdict = _performed(plan, kept.directory)
+        kept.keep = kept.keep or not verdict.kept
+        _tell(verdict, kept.directory if kept.keep else None, as_json=as_json)
+
+
+@click.command(name="check")
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@_JSON
+def check(*, directory: Path, as_json: bool) -> None:
+    """Judge a run again that was kept with --events, from its files alone.
+
+    Exit codes as for the run itself.
+    """
+    facts, log = load_run(directory)
+    _tell(judge(log, facts), directory, as_json=as_json)
+
+
+@click.command(name="list")
+@_JSON
+def list_faults(*, as_json: bool) -> None:
+    """List the faults: what each does, whom it strikes, its options, what is missing here."""
+    if as_json:
+        print_json(faults_json())
+    else:
+        print_faults(console())
+
+
+_OTHERS = {"check": check, "list": list_faults}
+
+
+def _hint(scenario: Path) -> None:
+    """A word that is no file and looks like a command is no path that cannot be read."""
+    if scenario.exists() or scenario.suffix:
+        return
+    raise click.UsageError(
+        f"there is no scenario {scenario}, and no such command; commands are "
+        f"{' and '.join(_OTHERS)}"
+    )
+
+
+def _tell(verdict: Verdict, directory: Path | None, *, as_json: bool) -> None:
+    """Print a verdict; raises Exit if a rule was broken."""
+    if as_json:
+        print_json(verdict_json(verdict, directory))
+    else:
+        print_verdict(console(), verdict, directory)
+    if not verdict.kept:
+        raise Exit(ExitCode.NO)
+
+
+def _performed(plan: Scenario, events: Path) -> Verdict:
+    with Signals() as signals, ExitStack() as opened:
+        work = opened.enter_context(tempfile.TemporaryDirectory(prefix="coord-chaos-"))
+        screen = Lines(error_console())
+        screen.say(plan.title, style="bold")
+        try:
+            verdict = perform(
+                plan,
+                work=Path(work),
+                events=events,
+                screen=screen,
+                interrupted=signals.check,
+                breaking=signals.breaking,
+            )
+            signals.check()
+        except Interrupted as signalled:
+            opened.close()
+            error_console().print("interrupted: all is healed, whatever was started is stopped")
+            raise Exit(SIGNALLED + signalled.args[0]) from None
+    return verdict
+
+
+class _Kept:
+    """Where a run lies, and whether it stays."""
+
+    def __init__(self, directory: Path, *, keep: bool) -> None:
+        self.directory = directory
+        self.keep = keep
+
+
+@contextmanager
+def _kept(events: Path | None) -> Iterator[_Kept]:
+    """A directory for a run. One that nobody asked for stays only if there is something to see."""
+    if events is not None:
+        yield _Kept(empty_directory(events), keep=True)
+        return
+    kept = _Kept(Path(tempfile.mkdtemp(prefix="coord-chaos-events-")), keep=False)
+    try:
+        yield kept
+    except CoordError:
+        kept.keep = any(kept.directory.glob("*.jsonl"))
+        if kept.keep:
+            error_console().print(f"events until then: {kept.directory}")
+        raise
+    finally:
+        if not kept.keep:
+            shutil.rmtree(kept.directory, ignore_errors=True)

@@ -1,0 +1,271 @@
+"""What `coord chaos` says: the verdict and the faults, for people and as JSON.
+
+Owns the wording and `coord.chaos/1` and `coord.faults/1`. Every number comes from the verdict;
+nothing is judged here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from coord.clock import SYSTEM_CLOCK
+from coord.lab.chaos.capabilities import CAPABILITIES, missing
+from coord.lab.chaos.faults import CATALOGUE, FaultKind, Option
+from coord.lab.chaos.scene import Scene
+from coord.lab.chaos.targets import SAYS
+from coord.lab.chaos.verdict import Verdict
+from coord.lab.measure import RoundResult
+from coord.lab.measure.faults import EVERYBODY, Fault
+
+__all__ = ["Lines", "faults_json", "print_faults", "print_verdict", "verdict_json"]
+
+_VERDICT = "coord.chaos/1"
+_FAULTS = "coord.faults/1"
+
+
+class Lines:
+    """A line for whatever happens, with the time since the beginning. A `Screen` of the stage."""
+
+    def __init__(self, out: Console) -> None:
+        self._out = out
+        self._start_s = SYSTEM_CLOCK.now()
+
+    def show(self, scene: Scene) -> None:
+        """The present is not shown: the lines are what is left of it."""
+
+    def say(self, text: str, *, style: str = "") -> None:
+        """Print one line."""
+        moment = Text(f"{SYSTEM_CLOCK.now() - self._start_s:6.1f} s  ", "dim")
+        self._out.print(moment + Text(text, style), soft_wrap=True)
+
+
+# --- the verdict -----------------------------------------------------------------------------
+
+
+def verdict_json(verdict: Verdict, directory: Path | None) -> dict[str, Any]:
+    """`coord.chaos/1`."""
+    facts = verdict.facts
+    return {
+        "schema": _VERDICT,
+        "title": facts.title,
+        "kept": verdict.kept,
+        "violations": [_violation_json(verdict, one) for one in verdict.violations],
+        "excused": [
+            {**_violation_json(verdict, one.violation), "reason": one.reason}
+            for one in verdict.excused
+        ],
+        "bound_s": facts.bound_s,
+        "versions": dict(facts.versions),
+        "damaged": list(verdict.damaged),
+        "events": None if directory is None else str(directory),
+        "report": {**verdict.report},
+    }
+
+
+def _violation_json(verdict: Verdict, violation: Any) -> dict[str, Any]:  # noqa: ANN401
+    inside = verdict.round_at(violation.at_s)
+    since_s = None if inside is None else round(violation.at_s - inside.window.start_s, 6)
+    return {
+        "rule": violation.rule,
+        "at_s": violation.at_s,
+        "round": None if inside is None else inside.number,
+        "into_round_s": since_s,
+        "detail": violation.detail,
+    }
+
+
+def print_verdict(out: Console, verdict: Verdict, directory: Path | None) -> None:
+    """What struck when, what it cost, and the verdict; last, where the events are."""
+    facts = verdict.facts
+    out.print(Text(facts.title, "bold"))
+    out.print(
+        f"{facts.members} members, mode {facts.mode}, {facts.store}, ttl {facts.ttl_s:g} s, "
+        f"seed {facts.seed}"
+    )
+    for result in verdict.results:
+        out.print()
+        _print_round(out, verdict, result)
+    out.print()
+    out.print(_table(verdict.results))
+    out.print()
+    out.print(Text(_legend(facts.tau_s), "dim"))
+    out.print()
+    _print_judgement(out, verdict)
+    for place in verdict.damaged:
+        out.print(f"damaged, and left out: {place}")
+    out.print()
+    kept = "not kept; --events DIR keeps them" if directory is None else str(directory)
+    out.print(f"events: {kept}", soft_wrap=True)
+
+
+def _print_round(out: Console, verdict: Verdict, result: RoundResult) -> None:
+    window = result.round.window
+    out.print(f"round {result.round.number}, {window.length_s:.1f} s")
+    for fault in verdict.faults:
+        if window.start_s <= fault.begin_s <= window.end_s:
+            out.print(Text(f"  {fault.begin_s - window.start_s:6.2f} s  {_fault(fault)}"))
+
+
+def _fault(fault: Fault) -> str:
+    target = fault.target
+    whom = "" if target.member == EVERYBODY else f" of {target.member}"
+    process = f" (process {target.pid})" if target.pid else ""
+    if fault.kind in _OVER:
+        return f"{fault.kind}{whom}{process}"
+    return f"{fault.kind}{whom}{process}, for {fault.end_s - fault.effect_s:.2f} s"
+
+
+_OVER = ("kill", "sigterm")
+
+
+def _table(results: Iterable[RoundResult]) -> Table:
+    grid = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
+    grid.add_column("round", justify="right", no_wrap=True)
+    grid.add_column("fault", overflow="fold")
+    for name in ("gap", "split", "faux", "failover", "stale acts", "false", "missed"):
+        grid.add_column(name, justify="right", no_wrap=True)
+    for result in results:
+        totals = [failover.total_s for failover in result.failovers]
+        stale = result.stale_acts
+        grid.add_row(
+            f"{result.round.number}",
+            result.round.fault,
+            _seconds(max(result.gap_s, default=0.0)),
+            _seconds(max(result.split_s, default=0.0)),
+            _seconds(max(result.faux_s, default=0.0)),
+            _seconds(max(totals)) if totals else "–",
+            f"{stale.attempted}/{stale.accepted}/{stale.accepted_unfenced}",
+            f"{result.false_failovers}",
+            f"{result.missed}",
+        )
+    return grid
+
+
+def _seconds(value: float) -> str:
+    return "0" if value == 0 else f"{value:.3f}"
+
+
+def _legend(tau_s: float) -> str:
+    return (
+        "Seconds of the worst shard: gap, nobody could act; split, two could; faux, one could, "
+        f"work was due, and for more than {tau_s:g} s nothing was done. failover: from the fault "
+        "to the successor's first act, the longest. stale acts: attempted / taken by a fenced "
+        "resource / by an unfenced one. false: leaders replaced though nothing had struck them. "
+        "missed: due, and never done."
+    )
+
+
+def _print_judgement(out: Console, verdict: Verdict) -> None:
+    facts = verdict.facts
+    for one in verdict.excused:
+        when = _when(verdict, one.violation.at_s)
+        told = f"excused: {when}: {one.violation.rule}: {one.violation.detail} ({one.reason})"
+        out.print(Text(told, "yellow"))
+    if verdict.kept:
+        out.print(Text("all rules kept", "bold green") + Text(f": {_kept_words(verdict)}", ""))
+        return
+    count = len(verdict.violations)
+    rules = "1 rule was broken" if count == 1 else f"rules were broken {count} times"
+    out.print(Text(rules, "bold red"))
+    for violation in verdict.violations:
+        told = f"  {_when(verdict, violation.at_s)}: {violation.rule}: {violation.detail}"
+        out.print(Text(told, "red"))
+    if any(violation.rule == "not-recovered" for violation in verdict.violations):
+        out.print(f"  A fleet has to be back within {facts.bound_s:g} s of the last healing.")
+
+
+def _kept_words(verdict: Verdict) -> str:
+    stale = [result.stale_acts for result in verdict.results]
+    attempted = sum(one.attempted for one in stale)
+    unfenced = sum(one.accepted_unfenced for one in stale)
+    acts = (
+        f"of {attempted} stale acts no fenced resource took one, unfenced ones took {unfenced}; "
+        if attempted
+        else "no stale act was attempted; "
+    )
+    split = "no split that is the fleet's; " if verdict.excused else "no split; "
+    return (
+        f"{acts}{split}tokens only grew; nothing that was due was left undone; every round was "
+        f"over within {verdict.facts.bound_s:g} s of its last healing."
+    )
+
+
+def _when(verdict: Verdict, at_s: float) -> str:
+    inside = verdict.round_at(at_s)
+    if inside is None:
+        return f"outside of the rounds, boot clock {at_s:.3f} s"
+    return f"round {inside.number}, {at_s - inside.window.start_s:.3f} s"
+
+
+# --- the faults ------------------------------------------------------------------------------
+
+
+def faults_json() -> dict[str, Any]:
+    """`coord.faults/1`."""
+    return {
+        "schema": _FAULTS,
+        "faults": [
+            {
+                "name": kind.name,
+                "says": kind.says,
+                "targets": list(kind.targets),
+                "options": [
+                    {"name": o.name, "kind": o.kind, "default": o.default, "says": o.says}
+                    for o in kind.options
+                ],
+                "needs": list(kind.needs),
+                "linked": kind.linked,
+                "possible": not any(missing(name) for name in kind.needs),
+            }
+            for kind in CATALOGUE.values()
+        ],
+        "targets": dict(SAYS),
+        "capabilities": [
+            {"name": one.name, "says": one.says, "missing": missing(one.name) or None}
+            for one in CAPABILITIES.values()
+        ],
+    }
+
+
+def print_faults(out: Console) -> None:
+    """The same for people."""
+    out.print(Text("faults", "bold"))
+    for kind in CATALOGUE.values():
+        out.print(Text.assemble("  ", (kind.name, "cyan"), f": {kind.says}"), soft_wrap=True)
+        for line in _details(kind):
+            out.print(f"      {line}", soft_wrap=True)
+    out.print()
+    out.print(Text("targets", "bold"))
+    for name, says in SAYS.items():
+        out.print(Text.assemble("  ", (name, "cyan"), f": {says}"), soft_wrap=True)
+    out.print()
+    out.print(Text("this machine can", "bold"))
+    for one in CAPABILITIES.values():
+        lacks = missing(one.name)
+        told = f"no: {lacks}" if lacks else "yes"
+        out.print(Text.assemble("  ", (one.name, "cyan"), f" ({one.says}): {told}"), soft_wrap=True)
+
+
+def _details(kind: FaultKind) -> Iterable[str]:
+    if kind.targets:
+        yield f"strikes {', '.join(kind.targets)}"
+    for option in kind.options:
+        yield f"{option.name} = {_default(option)}: {option.says}"
+    for name in kind.needs:
+        lacks = missing(name)
+        yield f"needs {name}" + (f", which is missing here: {lacks}" if lacks else "")
+    if kind.linked:
+        yield "needs servers that are started for the run, reached through a proxy of ours"
+
+
+def _default(option: Option) -> str:
+    if option.kind == "seconds":
+        return f'"{option.default:g}s"'
+    return f"{option.default:g}"
