@@ -48,6 +48,7 @@ class Fleet:
         self._environ = environ
         self._output = output
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._excused: dict[int, Callable[[int], None]] = {}
 
     def __enter__(self) -> Self:
         try:
@@ -100,6 +101,13 @@ class Fleet:
         """A member that was ended on purpose: take notice of its end."""
         self._running.pop(member).wait(within_s)
 
+    def excuse(self, member: str, ended: Callable[[int], None]) -> None:
+        """The present process of a member may end by itself from now on, whenever that is.
+
+        When `check` finds that it has, it is reaped and `ended` called with its id.
+        """
+        self._excused[self.pid(member)] = ended
+
     def dismiss(self, member: str) -> None:
         """Somebody who has been reaped is not of the fleet any more."""
         self._members.remove(member)
@@ -109,14 +117,22 @@ class Fleet:
         return [member for member in self._members if member not in self._running]
 
     def check(self) -> None:
-        """Raise WorkerFailed if any member has ended by itself, with the last that it said."""
-        for member, process in self._running.items():
+        """Raise WorkerFailed if any member has ended by itself, with the last that it said.
+
+        But not for one that is excused.
+        """
+        for member, process in list(self._running.items()):
             code = process.poll()
-            if code is not None:
+            if code is None:
+                continue
+            ended = self._excused.pop(process.pid, None)
+            if ended is None:
                 raise WorkerFailed(
                     f"{member} ended by itself, with exit code {code}: {self._last_words(member)}",
                     cure="If that does not name the cause, please report it.",
                 )
+            del self._running[member]
+            ended(process.pid)
 
     def close(self) -> None:
         """Stop everybody: in order if they can within a few seconds, by force otherwise."""

@@ -26,7 +26,7 @@ from types import TracebackType
 from typing import Self
 
 from coord.errors import UsageError
-from coord.lab.measure.faults import EVERYBODY
+from coord.lab.measure.faults import DIED, EVERYBODY
 from coord.lab.work.failpoint import Failpoint
 from coord.telemetry import EventLog
 
@@ -118,6 +118,12 @@ class Injector:
         _send(target, signal.SIGKILL)
         _await(lambda: target.dead, f"{target.member} (process {target.pid}) did not die")
         self._mark("kill", mark, "effect", target)
+
+    def died(self, member: str, pid: int) -> None:
+        """Record that a process has ended by a fault that was not meant to kill it."""
+        mark = self._named(DIED)
+        for phase in ("begin", "effect"):
+            self._events.fault(DIED, mark, phase, member=member, pid=pid)
 
     def terminate(self, target: Target, *, within_s: float) -> bool:
         """SIGTERM, and wait until it is dead, for so long or until `stop()`; True if it is.

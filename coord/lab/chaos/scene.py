@@ -16,6 +16,7 @@ from enum import Enum
 
 from coord.lab.measure.effects import Register
 from coord.lab.measure.events import Act, End, FaultMark, Lead, MemberMark, Record, Trust, Who
+from coord.lab.measure.faults import DIED
 from coord.model import ClaimKey
 
 __all__ = ["COLUMN_S", "Column", "Scene", "State", "Tally", "Worker"]
@@ -36,7 +37,13 @@ class State(Enum):
     DEAD = "dead"
 
 
-_STRUCK = {"pause": State.PAUSED, "wedge": State.WEDGED, "kill": State.DEAD}
+_STRUCK = {
+    "pause": State.PAUSED,
+    "gil": State.PAUSED,
+    "wedge": State.WEDGED,
+    "kill": State.DEAD,
+    DIED: State.DEAD,
+}
 
 
 @dataclass(slots=True)
@@ -150,7 +157,9 @@ class Scene(ABC):
             worker.state = _STRUCK[mark.fault]
             if worker.state is State.DEAD:
                 worker.leads.clear()
-        elif mark.phase == "end":
+        elif mark.phase == "end" and mark.fault == "sigterm":  # it was seen dead
+            worker.state = State.AWAY
+        elif mark.phase == "end" and worker.state is _STRUCK.get(mark.fault):
             worker.state = State.UP
 
     def _count(self, act: Act) -> None:

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from coord.lab.measure.events import FaultMark, Log, MemberMark, Who
 from coord.lab.measure.intervals import Span, Spans
 
-__all__ = ["EVERYBODY", "Fault", "faults", "frozen", "killed", "stopped"]
+__all__ = ["DIED", "EVERYBODY", "Fault", "faults", "frozen", "killed", "stopped"]
 
 EVERYBODY = "*"
 """The member of a fault that strikes the store or the network, and so everybody."""
 
+DIED = "died"
+"""A process ended by a fault that was not meant to kill it; "effect" is when it was found dead."""
+
 _FREEZES = frozenset({"pause"})
-_KILL = "kill"
+_KILLS = frozenset({"kill", DIED})
 _ASK = "sigterm"
 
 
@@ -81,7 +84,7 @@ def killed(log: Log, struck: tuple[Fault, ...]) -> dict[Who, float]:
     for record in log.records:
         if not isinstance(record, FaultMark):
             first_seen.setdefault(record.who, record.t)
-    ends = [(fault, fault.effect_s) for fault in struck if fault.kind == _KILL]
+    ends = [(fault, fault.effect_s) for fault in struck if fault.kind in _KILLS]
     ends += [(fault, fault.end_s) for fault in struck if fault.kind == _ASK]
     gone: dict[Who, float] = {}
     for who, seen_s in first_seen.items():

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from coord.lab.measure.effects import stale_acts
 from coord.lab.measure.events import Act, FaultMark, Lead, Log, MemberMark, RoundMark
+from coord.lab.measure.faults import DIED
 from coord.lab.measure.intervals import Span
 from coord.lab.measure.metrics import shard_times
 from coord.lab.measure.tenures import Timeline
@@ -27,7 +28,7 @@ from coord.model import ClaimKey
 
 __all__ = ["Violation", "judge_log", "recovered"]
 
-_OVER_AT_ONCE = frozenset({"kill", "sigterm"})
+_OVER_AT_ONCE = frozenset({"kill", "sigterm", DIED})
 """Nothing of them stands that could be healed; what they ended is started again."""
 
 
@@ -85,7 +86,7 @@ def _rounds(log: Log) -> list[Span]:
     if not starts:
         return [Span(log.start_s, log.end_s)]
     return [
-        Span(start, min((end for end in ends if end >= start), default=log.end_s))
+        Span(start, min((end for end in ends if end > start), default=log.end_s))
         for start in starts
     ]
 

@@ -27,7 +27,9 @@ MEMORY = "memory"
 _POLL_S = 0.02
 _SLICE_US = 10_000
 _NEVER_S = 3_600.0
-_CHUNKS = (1 << 20, 1 << 16, 1 << 12, 512, 64)
+_SLOTS = 1 << 16
+_CHUNKS = (1 << 20, 1 << 16, 1 << 12, 1 << 10, *range(479, 0, -16))
+"""Python keeps free blocks by their size up to 512 bytes, in steps of 16; a `bytes` has 33 more."""
 
 
 def take_part(member: str, *, environ: Mapping[str, str] | None = None) -> Failpoint:
@@ -48,12 +50,13 @@ def take_part(member: str, *, environ: Mapping[str, str] | None = None) -> Failp
 
 
 def _look(interpreter: Failpoint, memory: Failpoint) -> None:
+    slots: list[bytes | None] = [None] * _SLOTS  # now: there is no room for them later
     held = ctypes.PyDLL(None)  # calls of it keep the interpreter lock
     while True:
         if interpreter.is_set:
             _hold(held, interpreter)
         if memory.is_set:
-            _fill(memory)
+            _fill(slots, memory)
         time.sleep(_POLL_S)
 
 
@@ -73,21 +76,26 @@ def _hold(libc: ctypes.PyDLL, while_set: Failpoint) -> None:
         sys.setswitchinterval(usual_s)
 
 
-def _fill(while_set: Failpoint) -> None:
+def _fill(slots: list[bytes | None], while_set: Failpoint) -> None:
     """Take what memory there is, in ever smaller pieces, again and again, until the file is gone.
 
     As a leak does. It gives up where the system says no, which is what a limit makes it do; without
     a limit it would take the machine's, so whoever sets the failpoint sets the limit first.
     """
-    taken: list[bytearray] = []
-    try:
-        while while_set.is_set:
+    taken = 0
+    while True:
+        with suppress(MemoryError):  # there may not be enough for a look-up, or a rest
+            if not while_set.is_set:
+                break
             for size in _CHUNKS:
-                with suppress(MemoryError):
-                    while True:
-                        taken.append(bytearray(size))
+                taken = _take(slots, taken, size)
             time.sleep(_POLL_S)
-    except MemoryError:  # not even for a look-up
-        pass
-    finally:
-        taken.clear()
+    slots[:] = [None] * _SLOTS
+
+
+def _take(slots: list[bytes | None], taken: int, size: int) -> int:
+    with suppress(MemoryError):
+        while taken < _SLOTS:
+            slots[taken] = bytes(size)
+            taken += 1
+    return taken

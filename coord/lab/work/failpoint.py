@@ -103,8 +103,8 @@ class Failpoint:
         """By how many seconds work that comes by now takes longer."""
         slow = self._beside(_SLOW)
         try:
-            return 0.0 if slow is None else float(slow.read_text())
-        except (FileNotFoundError, ValueError):  # not slow, or not quite written yet
+            return 0.0 if slow is None else float(slow.readlink().name)
+        except FileNotFoundError:
             return 0.0
 
     def set(self) -> None:
@@ -134,7 +134,7 @@ class Failpoint:
             yield
             return
         try:
-            slow.write_text(repr(by_s))
+            slow.symlink_to(repr(by_s))  # whole from its beginning, and read without a descriptor
             yield
         finally:
             slow.unlink(missing_ok=True)
