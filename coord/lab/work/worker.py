@@ -9,20 +9,24 @@ the faults that will strike it. What an act is, is `deed`'s; how it is done for 
 from __future__ import annotations
 
 import argparse
+import os
 import sqlite3
 import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from coord import CoordError, Coordinator, Term
 from coord.clock import SYSTEM_CLOCK
 from coord.lab.work import app
 from coord.lab.work.agent import take_part
+from coord.lab.work.clock import RealTimes, clock_of
 from coord.lab.work.deed import Deed
 from coord.lab.work.handler import handle_messages
 from coord.lab.work.modes import BATCH, REST_S, mode_named
-from coord.telemetry import EventLog
+from coord.runtime.listening import default_hooks
+from coord.telemetry import EVENTS_VARIABLE, EventLog
 
 __all__ = ["Reaper", "main"]
 
@@ -82,13 +86,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _lead(options: argparse.Namespace) -> None:
+    """Its clock is one that may be set wrong; the log, which all share, goes by the real one."""
+    clock = clock_of(options.member)
+    events = EventLog.from_environment(options.member)
+    os.environ.pop(EVENTS_VARIABLE, None)  # a second log, of the coordinator, would go by its clock
+    told = default_hooks(options.member, urlsplit(options.store).path.strip("/"), events)
     with Coordinator(
         options.store,
         member=options.member,
         ttl_s=options.ttl_s,
         start_timeout_s=_START_S,
+        hooks=told if clock is None else RealTimes(told, clock),
+        clock=SYSTEM_CLOCK if clock is None else clock,
     ) as fleet:
-        reaper = Reaper(options.database, options.member, fleet.events)
+        reaper = Reaper(options.database, options.member, events)
         mode = mode_named(options.mode, shards=options.shards, seats=options.seats)
         fleet.serve(mode.role, reaper.work)
         fleet.run()
