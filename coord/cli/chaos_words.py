@@ -17,17 +17,20 @@ from rich.text import Text
 
 from coord.clock import SYSTEM_CLOCK
 from coord.lab.chaos.capabilities import CAPABILITIES, missing
-from coord.lab.chaos.faults import CATALOGUE, FaultKind, Option
+from coord.lab.chaos.faults import CATALOGUE, FaultKind, Option, Setting
 from coord.lab.chaos.scene import Scene
 from coord.lab.chaos.targets import SAYS
 from coord.lab.chaos.verdict import Verdict
 from coord.lab.measure import RoundResult
-from coord.lab.measure.faults import EVERYBODY, Fault
+from coord.lab.measure.faults import DIED, EVERYBODY, Fault
+from coord.lab.work.modes import MODES
+from coord.testing.servers import KINDS
 
 __all__ = ["Lines", "faults_json", "print_faults", "print_verdict", "verdict_json"]
 
 _VERDICT = "coord.chaos/1"
 _FAULTS = "coord.faults/1"
+_FILE = "sqlite"
 
 
 class Lines:
@@ -122,7 +125,7 @@ def _fault(fault: Fault) -> str:
     return f"{fault.kind}{whom}{process}, for {fault.end_s - fault.effect_s:.2f} s"
 
 
-_OVER = ("kill", "sigterm")
+_OVER = ("kill", "sigterm", DIED)
 
 
 def _table(results: Iterable[RoundResult]) -> Table:
@@ -223,6 +226,7 @@ def faults_json() -> dict[str, Any]:
                 "needs": list(kind.needs),
                 "linked": kind.linked,
                 "possible": not any(missing(name) for name in kind.needs),
+                "unfit": _unfit(kind),
             }
             for kind in CATALOGUE.values()
         ],
@@ -263,6 +267,19 @@ def _details(kind: FaultKind) -> Iterable[str]:
         yield f"needs {name}" + (f", which is missing here: {lacks}" if lacks else "")
     if kind.linked:
         yield "needs servers that are started for the run, reached through a proxy of ours"
+    for where, why in _unfit(kind).items():
+        yield f"not on {where}: {why}"
+
+
+def _unfit(kind: FaultKind) -> dict[str, str]:
+    """On which stores of the run's own it cannot strike, and why."""
+    found = {}
+    for store in (_FILE, *KINDS):
+        where = Setting(store=store, own=True, servers=int(store != _FILE), mode=MODES[0].name)
+        why = kind.unfit(where)
+        if why is not None:
+            found[store] = why
+    return found
 
 
 def _default(option: Option) -> str:

@@ -35,6 +35,13 @@ TRIED = {
         _kind("filled", needs=("tmpfs", "prlimit")),
         _kind("no-queue", unfit=lambda where: "nothing to cut" if where.mode == "queue" else None),
         FaultKind(name="store-off", says="", targets=SERVERS, inject=_nothing),
+        FaultKind(
+            name="store-full",
+            says="",
+            targets=SERVERS,
+            inject=_nothing,
+            unfit=lambda where: None if where.own else "it is not ours to fill",
+        ),
     )
 }
 
@@ -77,6 +84,11 @@ def test_a_fault_that_the_machine_cannot_do_names_what_it_needs() -> None:
 
 def test_a_fault_s_own_reason_goes_first() -> None:
     assert _found("no-queue", mode="queue") == [(6, "no-queue: nothing to cut")]
+    assert _found("store-full", store="etcd://h/g") == [(6, "store-full: it is not ours to fill")]
+
+
+def test_a_fault_that_tells_where_it_cannot_strike_may_strike_a_file() -> None:
+    assert _found("store-full", store="sqlite") == []
 
 
 @pytest.mark.parametrize("fault", ["cut", "store-off"])

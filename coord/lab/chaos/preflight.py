@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from coord.errors import ConfigError
 from coord.lab.chaos.capabilities import client_of, missing, server_of
 from coord.lab.chaos.faults import CATALOGUE, SERVERS, FaultKind, Setting
+from coord.lab.chaos.faults.kind import anywhere
 from coord.lab.chaos.scenario import FaultPlan, Scenario
 from coord.lab.work.modes import mode_named
 from coord.testing.servers import KINDS
@@ -105,8 +106,9 @@ def _unfit(kind: FaultKind, plan: FaultPlan, where: Setting) -> tuple[str, str] 
     told = kind.unfit(where)
     if told is not None:
         return told, "Choose another fault, store or mode."
-    of_store = kind.linked or plan.target in SERVERS
-    if not of_store:
+    judges_itself = kind.unfit is not anywhere  # then it knows better what a file can suffer
+    of_servers = plan.target in SERVERS and not judges_itself
+    if not kind.linked and not of_servers:
         return None
     what = f"target {plan.target}" if plan.target in SERVERS else "the way to the store"
     if where.mode and mode_named(where.mode).queue:

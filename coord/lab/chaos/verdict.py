@@ -42,7 +42,7 @@ from coord.lab.measure import (
 )
 from coord.lab.measure.effects import counted_acts
 from coord.lab.measure.events import Backlog, FaultMark
-from coord.lab.measure.faults import Fault
+from coord.lab.measure.faults import DIED, Fault
 from coord.lab.measure.intervals import Span
 
 __all__ = ["Excused", "Facts", "Verdict", "bound_of", "judge"]
@@ -50,7 +50,6 @@ __all__ = ["Excused", "Facts", "Verdict", "bound_of", "judge"]
 _MARGIN_S = 2.0
 _GRACE_S = 0.5
 _SHOWN = 3
-_DIED = "died"
 _SEEN_WITHIN_S = 0.5
 """How long a process may have been dead that ended by itself, before the lab looked again."""
 
@@ -209,7 +208,7 @@ def _dead_unseen(span: Span, fault: Fault, log: Log) -> bool:
         return False
     if fault.kind == "kill":
         return fault.begin_s <= span.start_s
-    if fault.kind != _DIED or span.start_s < fault.effect_s - _SEEN_WITHIN_S:
+    if fault.kind != DIED or span.start_s < fault.effect_s - _SEEN_WITHIN_S:
         return False
     return not any(
         record.who == fault.target and span.start_s < record.t
