@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -36,6 +37,7 @@ from coord.spi import (
     Tenure,
 )
 from coord.testing.group_state import GroupState, Manner, Rules
+from coord.testing.wire.client import WireStore
 
 __all__ = ["Manner", "MemoryServer", "MemorySession", "MemoryStore", "MemoryWatch"]
 
@@ -70,11 +72,13 @@ class MemoryServer:
         min_ttl_s: float = 0.0,
         lag_s: float = 0.0,
         expiry_late_s: float = 0.0,
+        first_token: int = 1,
     ) -> None:
         self.clock = clock
         self._rules = Rules(
             manner=manner, min_ttl_s=min_ttl_s, lag_s=lag_s, expiry_late_s=expiry_late_s
         )
+        self._rules.serial = count(first_token)
         self._lock = threading.RLock()
         self._groups: dict[str, GroupState] = {}
         self._watches: dict[str, list[MemoryWatch]] = {}
@@ -289,13 +293,16 @@ class MemoryStore:
         url: str,
         *,
         clock: Clock = SYSTEM_CLOCK,
-        timeout_s: float,  # noqa: ARG003  nothing here takes long enough to need it
+        timeout_s: float,
     ) -> OpenedStore:
         """Open `memory://NAME[/GROUP]`; equal names in one process are one server.
 
-        The server runs on the clock of whoever opens the name first.
+        The server runs on the clock of whoever opens the name first. `memory://HOST:PORT/GROUP`
+        is one that another process serves (`coord.testing.wire`).
         """
         parts = urlsplit(url)
+        if ":" in parts.netloc:
+            return WireStore.from_url(url, clock=clock, timeout_s=timeout_s)
         group = parts.path.strip("/") or "default"
         if parts.scheme != "memory" or parts.query or parts.fragment:
             raise ConfigError(f"{url!r} names no memory store", cure="Write memory://NAME/GROUP.")
