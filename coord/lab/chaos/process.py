@@ -131,15 +131,27 @@ class Injector:
         Its end is recorded: a process that does not catch the signal cannot do so itself. Raises
         UsageError if it has ended already.
         """
-        mark = self._begin("sigterm", target)
-        _send(target, signal.SIGTERM)
-        self._mark("sigterm", mark, "effect", target)
+        mark = self.ask(target)
         end = time.monotonic() + within_s
         while not target.dead:
             if time.monotonic() >= end or self._stop.wait(_POLL_S):
                 return False
-        self._mark("sigterm", mark, "end", target)
+        self.gone(mark, target)
         return True
+
+    def ask(self, target: Target) -> str:
+        """SIGTERM, and wait for nothing: whoever asks calls `gone`, with what this returns.
+
+        Raises UsageError if it has ended already.
+        """
+        mark = self._begin("sigterm", target)
+        _send(target, signal.SIGTERM)
+        self._mark("sigterm", mark, "effect", target)
+        return mark
+
+    def gone(self, mark: str, target: Target) -> None:
+        """Record that a process which was asked to go was seen dead."""
+        self._mark("sigterm", mark, "end", target)
 
     @contextmanager
     def paused(self, *targets: Target) -> Iterator[None]:

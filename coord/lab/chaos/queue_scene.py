@@ -70,7 +70,7 @@ class QueueScene(LedScene):
 
     def _redraw(self, last: Column, column: Column) -> None:
         """Hands fill and empty many times a column: show the most."""
-        most = {name: max(last.held[name], held) for name, held in column.held.items()}
+        most = {name: max(last.held.get(name, 0), held) for name, held in column.held.items()}
         super()._redraw(last, Column(column.states, most, column.unled))
 
     # --- what the script asks ----------------------------------------------------------------

@@ -103,6 +103,14 @@ class Scene(ABC):
         self._acted: dict[tuple[Who, ClaimKey, int], float] = {}
         self._registers: dict[str, Register] = {}
 
+    def join(self, name: str) -> None:
+        """One more member is expected from now on."""
+        self.workers.setdefault(name, Worker(name, Who(name, 0)))
+
+    def leave(self, name: str) -> None:
+        """It is expected no more."""
+        self.workers.pop(name, None)
+
     # --- reading -----------------------------------------------------------------------------
 
     def take(self, records: Iterable[Record], now_s: float) -> None:

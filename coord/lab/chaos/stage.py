@@ -8,8 +8,8 @@ Being interrupted is noticed there and nowhere else, so that no signal can break
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -90,6 +90,7 @@ class Stage:
         self._resources = ExitStack()
         self._entered: Entered | None = None
         self._feeding = False
+        self._chores: list[Generator[None, None, None]] = []
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
@@ -122,6 +123,19 @@ class Stage:
             if left <= 0:
                 return False
             time.sleep(min(_BEAT_S, left))
+
+    @contextmanager
+    def meanwhile(self, chore: Generator[None, None, None]) -> Iterator[None]:
+        """Take a step of `chore` at every beat while the block runs; then it is closed.
+
+        A chore does not wait: it yields until the next beat.
+        """
+        self._chores.append(chore)
+        try:
+            yield
+        finally:
+            self._chores.remove(chore)
+            chore.close()
 
     def log(self) -> Log:
         """The event log so far."""
@@ -166,3 +180,5 @@ class Stage:
         self.fleet.check()
         self.scene.take(self._follower.poll(), SYSTEM_CLOCK.now())
         self.screen.show(self.scene)
+        for chore in tuple(self._chores):
+            next(chore, None)
