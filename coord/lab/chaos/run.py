@@ -36,7 +36,7 @@ from coord.model import Shape
 from coord.registry import open_store
 from coord.spi import Expiry
 
-__all__ = ["contestant_of", "perform"]
+__all__ = ["Waits", "contestant_of", "facts_of", "perform", "waits_of"]
 
 _CLIENTS = {"etcd": "cslab-etcd3", "zookeeper": "kazoo", "dynamodb": "boto3"}
 _VISIBILITY = "visibility"
@@ -65,7 +65,7 @@ def perform(
     with ExitStack() as opened:
         with breaking():
             here = opened.enter_context(_ground(scenario, work, screen))
-            waits = _waits(scenario, here)
+            waits = waits_of(scenario, here)
         screen.say(f"{here.kind}, group {here.group}, ttl {here.ttl_s:g} s")
         stage = Stage(
             contestant,
@@ -81,7 +81,7 @@ def perform(
     interrupted()
     log = load(events)
     facts = replace(
-        _facts(scenario, here, contestant, waits, log),
+        facts_of(scenario, here, contestant, waits, log),
         unrecorded=_unrecorded(stage_files / "app.db", log),
         logs=logs_in(events),
     )
@@ -106,6 +106,7 @@ def _ground(scenario: Scenario, work: Path, screen: Screen) -> AbstractContextMa
         roles=_roles(scenario.fleet),
         servers=scenario.store.servers,
         linked=any(CATALOGUE[plan.kind].linked for plan in scenario.faults),
+        own_disks=any(CATALOGUE[plan.kind].own_disks for plan in scenario.faults),
     )
 
 
@@ -119,7 +120,7 @@ def _roles(fleet: FleetPlan) -> Mapping[str, Shape]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Waits:
+class Waits:
     """How this store, or the queue, tells that somebody is gone, and how long that may take."""
 
     silent_s: float
@@ -129,21 +130,23 @@ class _Waits:
 
     @property
     def bound_s(self) -> float:
+        """Within how long after the last healing a fleet must have recovered."""
         observed = self.expiry == Expiry.OBSERVED.value
         return bound_of(
             ttl_s=self.silent_s, observed=observed, drift=self.drift, poll_s=self.poll_s
         )
 
 
-def _waits(scenario: Scenario, here: Ground) -> _Waits:
+def waits_of(scenario: Scenario, here: Ground) -> Waits:
+    """What holds where it is played."""
     timing = Timing.of(here.ttl_s)
     if setting_of(scenario).mode and mode_named(scenario.fleet.mode).queue:
-        return _Waits(silent_s=visibility_s(here.ttl_s), expiry=_VISIBILITY)
+        return Waits(silent_s=visibility_s(here.ttl_s), expiry=_VISIBILITY)
     with closing(open_store(here.url).store) as store:
         expiry = store.guarantees.expiry
     poll_s = timing.rpc_timeout_s if expiry is Expiry.OBSERVED else 0.0
     told = parse_qs(urlsplit(here.url).query).get("poll")
-    return _Waits(
+    return Waits(
         silent_s=here.ttl_s,
         expiry=expiry.value,
         drift=timing.drift,
@@ -151,9 +154,10 @@ def _waits(scenario: Scenario, here: Ground) -> _Waits:
     )
 
 
-def _facts(
-    scenario: Scenario, here: Ground, contestant: Contestant, waits: _Waits, log: Log
+def facts_of(
+    scenario: Scenario, here: Ground, contestant: Contestant, waits: Waits, log: Log
 ) -> Facts:
+    """What a verdict depends on besides the log; its files are not looked at."""
     shapes = [mark.shape for mark in log.all(RoleMark)]
     return Facts(
         title=scenario.title,
