@@ -35,12 +35,12 @@ def test_leases_are_extended_while_a_worker_drains() -> None:
         assert go_on.wait(WITHIN_S)
 
     queue = Scripted([message()])
-    with Desk(queue, slow, visibility_s=1.0) as desk:
+    with Desk(queue, slow, visibility_s=2.0) as desk:
         assert begun.wait(WITHIN_S)
         desk.engine.stop()
         before = len(queue.hidden)
-        queue.wait_for(lambda: len(queue.hidden) >= before + 4)
-        assert {change.seconds for change in queue.hidden} == {1.0}
+        queue.wait_for(lambda: len(queue.hidden) >= before + 3)
+        assert {change.seconds for change in queue.hidden} == {2.0}
         go_on.set()
     assert queue.deleted == ["r1.1"]
 
