@@ -168,4 +168,5 @@ def _ground(
         roles={},
         servers=scenario.store.servers,
         linked=any(kind.linked for kind in kinds),
+        own_disks=any(kind.own_disks for kind in kinds),
     )

@@ -34,6 +34,8 @@ def test_where_there_is_no_server_of_ours_the_fault_says_so(name: str) -> None:
     assert "a file has no server" in (kind.unfit(setting("sqlite", servers=0)) or "")
     assert "of our own" in (kind.unfit(setting("etcd", own=False)) or "")
     assert "no store is used" in (kind.unfit(setting("etcd", mode="queue")) or "")
+    forgets = kind.unfit(setting("memory", servers=1))
+    assert (forgets is None) is (name == "store-pause")
 
 
 @pytest.mark.parametrize(

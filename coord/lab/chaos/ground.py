@@ -14,13 +14,14 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from coord.clock import SYSTEM_CLOCK
 from coord.config import Timing
 from coord.errors import ConfigError
+from coord.lab.chaos.disks import Disks
 from coord.lab.chaos.kinds import kind_named
 from coord.lab.chaos.links import Links
 from coord.model import Beacon, LiveMember, MemberRecord, Shape, View
@@ -28,9 +29,15 @@ from coord.registry import known_schemes, open_store
 from coord.spi import Initializable, Observed, OpenedStore
 from coord.testing.servers import KINDS, Servers, servers_of
 
-__all__ = ["Ground", "ground"]
+__all__ = ["FILE_DISK", "Ground", "ground"]
+
+FILE_DISK = "file"
+"""The name of the disk of a store that is a file; those of servers have the servers' names."""
+_SERVER_DISK_BYTES = 256 << 20  # etcd takes half of it before it is asked anything
+_FILE_DISK_BYTES = 16 << 20
 
 _OWN_FILE = "sqlite"  # needs no server: a file will do
+_OWN_MEMORY = "memory"  # its server comes with coord
 _GROUP = "lab"
 _REQUEST_S = 5.0
 _FIRST_S = 15.0  # what a server that has just started may need for its first requests
@@ -46,7 +53,8 @@ class Ground:
     """A group to play in.
 
     `ttl_s` is what the store grants; `own`: gone when the play is over. `servers` and `links` are
-    there to be struck: None in a store of the user's, or in a file.
+    there to be struck: None in a store of the user's, or in a file. `disks`: those of the store's
+    data, by the names of its servers.
     """
 
     url: str
@@ -56,6 +64,7 @@ class Ground:
     own: bool
     servers: Servers | None = None
     links: Links | None = None
+    disks: Disks | None = None
 
     def url_of(self, member: str) -> str:
         """What this member connects to."""
@@ -75,29 +84,39 @@ def ground(
     roles: Shapes,
     servers: int = 1,
     linked: bool = False,
+    own_disks: bool = False,
 ) -> Iterator[Ground]:
     """A group for the workers at `store`: a URL, or a kind, of which one is made in `work`.
 
     `ttl_s` None: what is usual for that kind of store. `roles`: what may be found in a group that
-    has been used. `servers`: how many of its own store, 1 or 3. Raises ConfigError for a store that
-    cannot be used or a group that others use, ServerMissing and ServerFailed for a server of our
-    own, and what the store raises. Whatever happens, no server is left behind.
+    has been used. `servers`: how many of its own store, 1 or 3. `linked`: its members reach it by
+    proxies; `own_disks`: its data lies on small disks, for which the caller has to be the main
+    thread. Raises ConfigError for a store that cannot be used or a group that others use,
+    ServerMissing and ServerFailed for a server of our own, OSError for a disk that cannot be had,
+    and what the store raises. Whatever happens, no server is left behind.
     """
     kind, is_url, _ = store.partition("://")
     _refuse_unknown(kind)
+    _refuse_unshared(store)
     manner = kind_named(kind)
     if is_url:
         asked_s = manner.ttl_s if ttl_s is None else ttl_s
         yield _checked(store, kind, asked_s, own=False, say=say, roles=roles)
         return
     asked_s = manner.own_ttl_s if ttl_s is None else ttl_s
-    with _own_store(kind, work, say, servers) as own:
+    with ExitStack() as opened:
+        disks = opened.enter_context(_disks(kind, work)) if own_disks else None
+        own = opened.enter_context(_own_store(kind, work, say, servers, disks))
         checked = _checked(own.url(), kind, asked_s, own=True, say=say, roles=roles)
-        if not linked or own.servers is None:
-            yield replace(checked, servers=own.servers)
-            return
-        with Links(own.servers, own.url) as links:
-            yield replace(checked, servers=own.servers, links=links)
+        links = None
+        if linked and own.servers is not None:
+            links = opened.enter_context(Links(own.servers, own.url))
+        yield replace(checked, servers=own.servers, links=links, disks=disks)
+
+
+def _disks(kind: str, work: Path) -> Disks:
+    size_bytes = _FILE_DISK_BYTES if kind == _OWN_FILE else _SERVER_DISK_BYTES
+    return Disks(work / "disks", size_bytes=size_bytes)
 
 
 def _refuse_unknown(kind: str) -> None:
@@ -105,7 +124,12 @@ def _refuse_unknown(kind: str) -> None:
         raise ConfigError(
             f"there is no store {kind!r}", cure=f"Known are: {', '.join(known_schemes())}."
         )
-    if kind == "memory":
+
+
+def _refuse_unshared(store: str) -> None:
+    """A memory store with a port is served to several processes; one with a name is not."""
+    kind, is_url, place = store.partition("://")
+    if kind == _OWN_MEMORY and is_url and ":" not in place.partition("/")[0]:
         raise ConfigError(
             "a store in memory lives in one process, and the lab starts several",
             cure="Leave --store out, or give the URL of a store that processes can share.",
@@ -113,17 +137,21 @@ def _refuse_unknown(kind: str) -> None:
 
 
 @contextmanager
-def _own_store(kind: str, work: Path, say: Say, number: int) -> Iterator[_Own]:
+def _own_store(kind: str, work: Path, say: Say, number: int, disks: Disks | None) -> Iterator[_Own]:
     """A store that ends with this block."""
     if kind == _OWN_FILE:
-        yield _Own(lambda _: f"{kind}:///{work / 'coord.db'}?group={_GROUP}", None)
+        folder = work if disks is None else disks.place(FILE_DISK)
+        yield _Own(lambda _: f"{kind}:///{folder / 'coord.db'}?group={_GROUP}", None)
         return
-    if kind not in KINDS:
+    if kind not in {*KINDS, _OWN_MEMORY}:
         raise ConfigError(
             f"--store {kind} does not say where that store is",
             cure=f"Give its URL, with a group of its own: --store {kind}://…",
         )
-    with servers_of(kind, members=number) as servers, _environment(servers.environment):
+    planned = servers_of(kind, members=number)
+    if disks is not None:
+        planned.lie_on(disks.place)
+    with planned as servers, _environment(servers.environment):
         say(f"{servers.kind} on {servers.hosts}, started for this run alone")
         options = kind_named(kind).own_options
         own = _Own(lambda hosts: servers.url(_GROUP, hosts=hosts, **options), servers)

@@ -83,6 +83,7 @@ def _inject(stage: Stage, plan: FaultPlan, dice: random.Random, fault: ExitStack
         dice=dice,
     )
     struck = (*blow.members, *(server.name for server in blow.servers))
-    stage.screen.say(f"{plan.kind}: {', '.join(struck)}, for {plan.for_s:g} s", style="yellow")
+    whom = ", ".join(struck) or "the store"
+    stage.screen.say(f"{plan.kind}: {whom}, for {plan.for_s:g} s", style="yellow")
     fault.callback(stage.screen.say, f"{plan.kind}: healed")
     fault.enter_context(CATALOGUE[plan.kind].inject(stage, blow))

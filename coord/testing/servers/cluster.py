@@ -7,7 +7,7 @@ member, and how to ask it whether it serves or leads, is each store's own file.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar, Self
 from urllib.parse import urlencode
@@ -45,6 +45,7 @@ class Servers(ABC):
         self._members: tuple[ServerMember, ...] = ()
         self._folder: Folder | None = None
         self._ports = Ports()
+        self._place: Callable[[str], Path] | None = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -153,6 +154,21 @@ class Servers(ABC):
         """The members beside `leader()`, whatever their state."""
         leader = self.leader(timeout_s=timeout_s)
         return tuple(member for member in self.members if member is not leader)
+
+    def lie_on(self, place: Callable[[str], Path]) -> None:
+        """From the next start on, each member's data lies where `place` says, by its name.
+
+        That folder has to be there and to be empty. It is not removed with the servers.
+        """
+        self._place = place
+
+    def _data(self, name: str, folder: Path) -> Path:
+        """Where the member of that name keeps its data: in its folder, unless told otherwise."""
+        if self._place is not None:
+            return self._place(name)
+        data = folder / "data"
+        data.mkdir(mode=0o700, parents=True)
+        return data
 
     @abstractmethod
     def _plan(self, folder: Path, ports: Ports) -> list[ServerMember]:

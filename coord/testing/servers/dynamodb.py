@@ -23,6 +23,7 @@ __all__ = ["DynamoDBLocal"]
 
 _ASK_S = 2.0
 _START_S = 60.0
+_NAME = "dynamodb-1"
 _TABLE = "leases"
 _REGION = "us-east-1"
 
@@ -62,7 +63,7 @@ class DynamoDBLocal(Servers):
     def _plan(self, folder: Path, ports: Ports) -> list[ServerMember]:
         home = find_dynamodb()
         port = ports.take()
-        (folder / "data").mkdir()
+        data = self._data(_NAME, folder)
         command = [
             find_java(),
             "-XX:+UseSerialGC",
@@ -71,13 +72,13 @@ class DynamoDBLocal(Servers):
             "-Djava.net.preferIPv4Stack=true",
             f"-Djava.library.path={home / 'DynamoDBLocal_lib'}",
             *("-jar", str(home / "DynamoDBLocal.jar")),
-            *("-dbPath", str(folder / "data")),
+            *("-dbPath", str(data)),
             *("-port", str(port)),
             *self._flags,
         ]
         launch = Launch(command=command, folder=folder, log=folder / "log")
         serves = partial(_answers, port)
-        return [ServerMember("dynamodb-1", launch, port=port, serves=serves, start_s=_START_S)]
+        return [ServerMember(_NAME, launch, port=port, serves=serves, start_s=_START_S)]
 
 
 def _answers(port: int) -> bool:

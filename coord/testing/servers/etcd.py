@@ -85,7 +85,7 @@ class EtcdServers(Servers):
         command = [
             *common,
             *("--name", name),
-            *("--data-dir", str(folder / "data")),
+            *("--data-dir", str(self._data(name, folder))),
             *("--listen-client-urls", clients),
             *("--advertise-client-urls", clients),
             *("--listen-peer-urls", peer),

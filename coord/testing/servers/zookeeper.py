@@ -135,8 +135,8 @@ class ZooKeeperServers(Servers):
     def _member(
         self, number: int, port: int, folder: Path, servers: dict[str, str], command: list[str]
     ) -> ServerMember:
-        data = folder / "data"
-        data.mkdir(parents=True)
+        folder.mkdir()
+        data = self._data(folder.name, folder)
         (data / "myid").write_text(f"{number}\n")
         lines = {**self._config, **servers, "dataDir": str(data)}
         lines |= {"clientPort": str(port), "clientPortAddress": HOST}

@@ -136,6 +136,13 @@ def no_servers(setting: Setting) -> str | None:
     return None
 
 
+def _forgetful(setting: Setting) -> str | None:
+    """And why none may end, if none may."""
+    if setting.store == "memory":
+        return "a store in memory is gone with its server"
+    return no_servers(setting)
+
+
 def _pause_breaks(setting: Setting) -> str | None:
     """Of the stores, only an older etcd with somebody to take over breaks a promise.
 
@@ -173,14 +180,14 @@ KINDS = (
         says="SIGKILL of servers of the store; started again when its time is over",
         targets=SERVERS,
         inject=_kill,
-        unfit=no_servers,
+        unfit=_forgetful,
     ),
     FaultKind(
         name="store-restart",
         says="SIGTERM of servers of the store; started again when its time is over",
         targets=SERVERS,
         inject=_restart,
-        unfit=no_servers,
+        unfit=_forgetful,
     ),
     FaultKind(
         name="store-pause",

@@ -1,0 +1,183 @@
+"""A full disk under the store: what cannot be written, who ends of it, and that nothing is left."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import grpc
+import pytest
+
+from coord.errors import UsageError
+from coord.lab.chaos.capabilities import missing
+from coord.lab.chaos.disks import Disks
+from coord.lab.chaos.faults import CATALOGUE, SERVERS
+from coord.lab.chaos.stage import Stage
+from tests.integration.etcd.tools import Etcd
+from tests.lab.store_rounds import play_rounds, setting, strike
+from tests.servers import require
+
+_KIB = 1024
+
+
+@pytest.fixture(autouse=True)
+def _able() -> None:
+    for name in CATALOGUE["disk-full"].needs:
+        lacking = missing(name)
+        if lacking:
+            pytest.skip(lacking)
+
+
+def _mounts() -> str:
+    return Path("/proc/thread-self/mountinfo").read_text()
+
+
+# --- the disks -------------------------------------------------------------------------------
+
+
+def test_a_filled_disk_takes_no_byte_until_it_is_freed(tmp_path: Path) -> None:
+    with Disks(tmp_path / "disks", size_bytes=256 * _KIB) as disks:
+        one, other = disks.place("one"), disks.place("other")
+        (one / "kept").write_bytes(b"x" * 100 * _KIB)
+        with disks.filled(["one"]):
+            with pytest.raises(OSError, match="No space left") as full:
+                (one / "more").write_bytes(b"x")
+            assert full.value.errno == errno.ENOSPC
+            (other / "more").write_bytes(b"x" * 100 * _KIB)
+        (one / "more").write_bytes(b"x" * 100 * _KIB)
+
+
+def test_our_disks_are_seen_by_our_children_alone_and_are_gone_afterwards(tmp_path: Path) -> None:
+    before, folder, inside = _mounts(), Path.cwd(), threading.Event()
+    seen: list[list[str]] = []
+    place = tmp_path / "disks" / "one"
+
+    def look() -> None:
+        inside.wait(30)
+        seen.append(sorted(path.name for path in place.iterdir()))
+
+    outside = threading.Thread(target=look)
+    outside.start()
+    with Disks(tmp_path / "disks", size_bytes=256 * _KIB) as disks:
+        (disks.place("one") / "kept").touch()
+        listed = subprocess.run(["ls", str(place)], capture_output=True, text=True, check=True)
+        assert listed.stdout.split() == ["kept"]
+        inside.set()
+        outside.join(30)
+    assert seen == [[]], "a thread that was there before sees the folder below"
+    assert (_mounts(), Path.cwd()) == (before, folder)
+    assert list(place.iterdir()) == []
+
+
+def test_a_disk_that_is_placed_again_is_empty(tmp_path: Path) -> None:
+    with Disks(tmp_path / "disks", size_bytes=256 * _KIB) as disks:
+        (disks.place("one") / "a").touch()
+        (disks.place("one") / "b").mkdir()
+        assert list(disks.place("one").iterdir()) == []
+
+
+def test_another_thread_than_the_main_one_is_refused(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def enter() -> None:
+        try:
+            with Disks(tmp_path / "disks", size_bytes=_KIB):
+                pass
+        except UsageError as error:
+            said.append(str(error))
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join(10)
+    assert "main" in said[0]
+
+
+_KILLED = """
+import os, sys
+from pathlib import Path
+from coord.lab.chaos.disks import Disks
+with Disks(Path(sys.argv[1]), size_bytes=1 << 20) as disks:
+    disks.place("one")
+    print("mounted", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_one_that_is_killed_leaves_no_mount(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _KILLED, str(tmp_path / "disks")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as lab:
+        assert lab.stdout is not None
+        assert lab.stdout.readline() == b"mounted\n"
+        lab.kill()
+        lab.wait(10)
+    assert str(tmp_path) not in _mounts()
+    shutil.rmtree(tmp_path / "disks")
+
+
+def test_only_disks_of_our_own_are_filled() -> None:
+    kind = CATALOGUE["disk-full"]
+    assert kind.targets == SERVERS
+    assert "no disk" in (kind.unfit(setting("memory", servers=1)) or "")
+    for store, servers in (("sqlite", 0), ("etcd", 3), ("zookeeper", 1), ("dynamodb", 1)):
+        assert kind.unfit(setting(store, servers=servers)) is None
+        assert "of our own" in (kind.unfit(setting(store, own=False)) or "")
+        assert "no store is used" in (kind.unfit(setting(store, mode="queue")) or "")
+
+
+# --- played ----------------------------------------------------------------------------------
+
+
+def test_a_full_disk_under_the_file_stops_all_leading_until_there_is_room(tmp_path: Path) -> None:
+    played = play_rounds(tmp_path, "sqlite", strike("disk-full", "store-all", lasts="4s"))
+    played.check()
+    assert played.gap_s > 1.0, "a heartbeat is a write"
+    assert played.split_s == 0
+    assert str(tmp_path) not in _mounts()
+
+
+@pytest.mark.xdist_group("etcd-cluster")
+def test_a_member_of_etcd_that_cannot_write_ends_and_is_started_again_once_it_can(
+    tmp_path: Path,
+) -> None:
+    """A heartbeat writes nothing, so something else has to; the other two carry on."""
+    require("etcd")
+    ended: set[str] = set()
+
+    def write(stage: Stage) -> None:
+        servers, disks = stage.ground.servers, stage.ground.disks
+        assert servers is not None
+        assert disks is not None
+        full = [one for one in servers.members if disks.is_full(one.name)]
+        ended.update(one.name for one in full if not one.running)
+        if full and not ended:
+            [other, _] = [one for one in servers.members if one not in full]
+            with Etcd.at(other.hostport) as etcd, suppress(grpc.RpcError):  # its leader may end
+                etcd.put("/elsewhere", os.urandom(1000 * _KIB))
+
+    plan = strike("disk-full", "store-leader", lasts="6s")
+    played = play_rounds(tmp_path, "etcd", plan, servers=3, hook=write)
+    played.check()
+    assert len(ended) == 1
+    assert f"ended for want of space: {ended.pop()}" in played.said
+    assert played.split_s == 0
+
+
+@pytest.mark.soak
+@pytest.mark.xdist_group("zookeeper-cluster")
+@pytest.mark.parametrize("kind", ["zookeeper", "dynamodb"])
+def test_a_full_disk_under_other_servers_is_recovered_from(kind: str, tmp_path: Path) -> None:
+    require(kind)
+    servers = 3 if kind == "zookeeper" else 1
+    plan = strike("disk-full", "store-leader", lasts="6s")
+    played = play_rounds(tmp_path, kind, plan, servers=servers, rounds=3)
+    played.check()
+    assert played.split_s == 0
