@@ -309,7 +309,6 @@ def test_ending_it_while_a_leader_is_stopped_leaves_no_process(
 @pytest.mark.parametrize(
     ("options", "cause"),
     [
-        (["--store", "memory"], "a store in memory lives in one process"),
         (["--store", "memory://"], "a store in memory lives in one process"),
         (["--store", "sidecar"], "--store sidecar does not say where that store is"),
         (["--store", "paper"], "there is no store 'paper'"),

@@ -128,7 +128,7 @@ class Fleet:
             ended = self._excused.pop(process.pid, None)
             if ended is None:
                 raise WorkerFailed(
-                    f"{member} ended by itself, with exit code {code}: {self._last_words(member)}",
+                    f"{member} ended by itself, with exit code {code}: {self.last_words(member)}",
                     cure="If that does not name the cause, please report it.",
                 )
             del self._running[member]
@@ -152,7 +152,8 @@ class Fleet:
     def _log_of(self, member: str) -> Path:
         return self._output / f"{member}.log"
 
-    def _last_words(self, member: str) -> str:
+    def last_words(self, member: str) -> str:
+        """The last line that it printed, or a traceback if there was one."""
         lines = self._log_of(member).read_text(errors="replace").splitlines()
         if any(line.startswith("Traceback") for line in lines):
             return "\n".join(lines[-_TAIL_LINES:])

@@ -16,7 +16,7 @@ from coord.lab.chaos.scenario import FaultPlan, Scenario
 from coord.lab.chaos.stage import BUSY, Stage, Unsteady, boundless
 from coord.lab.chaos.targets import members_of, servers_of_store
 
-__all__ = ["await_steady", "play"]
+__all__ = ["await_steady", "play", "steady"]
 
 _QUIET_S = 0.3
 _STEADY_S = 20.0
@@ -35,7 +35,7 @@ def play(stage: Stage, scenario: Scenario, *, bound_s: float) -> None:
         await_steady(stage)
         stage.events.round(number, stage.contestant.name, scenario.name, "start")
         _strike(stage, scenario, dice)
-        if not stage.until(lambda: _steady(stage), bound_s):
+        if not stage.until(lambda: steady(stage), bound_s):
             stage.screen.say(f"not recovered within {bound_s:g} s", style="bold red")
             stage.until(boundless, _LOOK_S)
         stage.events.round(number, stage.contestant.name, scenario.name, "end")
@@ -46,11 +46,12 @@ def play(stage: Stage, scenario: Scenario, *, bound_s: float) -> None:
 def await_steady(stage: Stage) -> None:
     """The hypothesis that every experiment begins with. Raises Unsteady."""
     bound_s = _STEADY_S + 3 * stage.ttl_s
-    if not stage.until(lambda: _steady(stage), bound_s):
+    if not stage.until(lambda: steady(stage), bound_s):
         raise Unsteady(f"the fleet did not come to rest within {bound_s:g} s", cure=BUSY)
 
 
-def _steady(stage: Stage) -> bool:
+def steady(stage: Stage) -> bool:
+    """Whether the fleet is as it should be, and has been for a moment."""
     quiet_s = Timing.of(stage.ttl_s).settle_s + _QUIET_S
     return stage.scene.steady(SYSTEM_CLOCK.now(), quiet_s=quiet_s)
 
