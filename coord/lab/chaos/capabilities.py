@@ -26,6 +26,7 @@ _CLIENTS: Mapping[str, tuple[str, ...]] = {
     "etcd": ("etcd3", "grpc"),
     "zookeeper": ("kazoo",),
     "dynamodb": ("boto3",),
+    "sqs": ("boto3",),
 }
 
 

@@ -29,7 +29,7 @@ from coord.registry import known_schemes, open_store
 from coord.spi import Initializable, Observed, OpenedStore
 from coord.testing.servers import KINDS, Servers, servers_of
 
-__all__ = ["FILE_DISK", "Ground", "ground"]
+__all__ = ["FILE_DISK", "Ground", "environment", "ground"]
 
 FILE_DISK = "file"
 """The name of the disk of a store that is a file; those of servers have the servers' names."""
@@ -151,7 +151,7 @@ def _own_store(kind: str, work: Path, say: Say, number: int, disks: Disks | None
     planned = servers_of(kind, members=number)
     if disks is not None:
         planned.lie_on(disks.place)
-    with planned as servers, _environment(servers.environment):
+    with planned as servers, environment(servers.environment):
         say(f"{servers.kind} on {servers.hosts}, started for this run alone")
         options = kind_named(kind).own_options
         own = _Own(lambda hosts: servers.url(_GROUP, hosts=hosts, **options), servers)
@@ -174,7 +174,7 @@ class _Own:
 
 
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Our environment, which the workers inherit, with these variables meanwhile."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
