@@ -1,0 +1,109 @@
+"""The figures of all contestants, as the page has them: `docs/reliability.md`, one section of it.
+
+Owns the form of its table, and the files in which rounds are kept until then, one for each store.
+Measures nothing, and leaves the words of the section to whoever reads the table.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import platform
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from coord._version import __version__
+from tests.architecture.project import ROOT
+from tests.bench.peers.elections.contestants import OURS, PEERS
+from tests.bench.peers.elections.rounds import FAULTS, Outcome
+
+__all__ = ["Cells", "keep", "write"]
+
+Cells = Mapping[tuple[str, str], Sequence[Outcome]]
+"""The rounds of each contestant under each fault."""
+
+TITLE = "## Peers under the same faults"
+_PAGE = ROOT / "docs" / "reliability.md"
+_STORES = {"zookeeper": "ZooKeeper ×3", "etcd": "etcd ×3", "dynamodb": "DynamoDB Local"}
+_FROM = "Measured with: "
+"""Where what is written here begins; what stands above it in the section is written by hand."""
+_HEAD = (
+    "| Fault | Store | Who leads | Gap s | Split s | Faux s"
+    " | Stale: unfenced | fenced (refused) | Noticed |\n"
+    "|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def keep(store: str, cells: Cells, facts: Mapping[str, str]) -> None:
+    """Keep the rounds on one store, in place of those of an earlier run."""
+    rounds = [
+        {"who": who, "fault": fault, "rounds": [asdict(one) for one in ran]}
+        for (who, fault), ran in cells.items()
+    ]
+    document = {"facts": dict(facts) | _machine(), "cells": rounds}
+    _file(store).parent.mkdir(exist_ok=True)
+    _file(store).write_text(json.dumps(document, indent=1) + "\n")
+
+
+def write() -> None:
+    """Write the table, of whatever has been kept; the rest of the page stays as it is."""
+    kept = {
+        store: json.loads(_file(store).read_text()) for store in _STORES if _file(store).exists()
+    }
+    rows = [row for fault in FAULTS for store in kept for row in _rows(store, fault, kept[store])]
+    facts: dict[str, str] = {}
+    for found in kept.values():
+        facts |= found["facts"]
+    told = ", ".join(f"{name} {value}" for name, value in facts.items())
+    before, title, section = _PAGE.read_text().partition(f"{TITLE}\n")
+    prose, begun, table = section.partition(_FROM)
+    assert begun, f"{_PAGE} has no section {TITLE!r} with a line {_FROM!r}"
+    end = table.find("\n## ")
+    after = table[end:] if end >= 0 else ""
+    written = "\n".join([f"{_FROM}{told}.", "", _HEAD, *rows])
+    _PAGE.write_text(f"{before}{title}{prose}{written}\n{after}")
+
+
+def _rows(store: str, fault: str, found: Mapping[str, Sequence[Mapping[str, object]]]) -> list[str]:
+    names = [*(peer.name for peer in PEERS if peer.store == store), OURS.name]
+    fenced = {peer.name: peer.fenced for peer in PEERS}
+    rows = []
+    for cell in sorted(found["cells"], key=lambda one: names.index(str(one["who"]))):
+        if cell["fault"] == fault:
+            ran = [Outcome(**one) for one in cell["rounds"]]  # type: ignore[attr-defined]
+            who = str(cell["who"])
+            name = "**coord**" if who == OURS.name else who
+            cells = _cells(ran, fenced=fenced.get(who, True), ends=fault == "kill")
+            rows.append("| " + " | ".join([fault, _STORES[store], name, *cells]) + " |")
+    return rows
+
+
+def _cells(ran: Sequence[Outcome], *, fenced: bool, ends: bool) -> list[str]:
+    def median(name: str) -> float:
+        return statistics.median(float(getattr(one, name)) for one in ran)
+
+    seconds = [f"{median(name):.2f}" for name in ("gap_s", "split_s", "faux_s")]
+    guarded = f"{median('stale_fenced'):g} ({median('refused'):g})" if fenced else "–"
+    noticed = [one.noticed_s for one in ran if one.noticed_s is not None]
+    told = (
+        f"{statistics.median(noticed):.1f} s, {len(noticed)} of {len(ran)}" if noticed else "never"
+    )
+    return [*seconds, f"{median('stale_unfenced'):g}", guarded, "–" if ends else told]
+
+
+def _machine() -> dict[str, str]:
+    return {
+        "coord": __version__,
+        "python": platform.python_version(),
+        "kernel": platform.release().split("-", maxsplit=1)[0],
+        "cores": str(os.cpu_count()),
+        "load average at the end": f"{os.getloadavg()[1]:.0f}",
+        "measured on": dt.datetime.now(dt.UTC).date().isoformat(),
+    }
+
+
+def _file(store: str) -> Path:
+    return ROOT / "build" / f"elections-{store}.json"
