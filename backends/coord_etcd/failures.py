@@ -74,6 +74,7 @@ class _Rule(NamedTuple):
     kind: type[StoreError] = StoreRefused
 
 
+_QUORUM = "A majority of its members must run; an election takes a second or two."
 _CREDENTIALS = "Give them as etcdctl takes them: ETCDCTL_USER=name:password, or ETCDCTL_PASSWORD."
 _CERTIFICATES = (
     "Name the CA in ETCDCTL_CACERT, and the client's certificate and key in ETCDCTL_CERT and "
@@ -128,7 +129,15 @@ _RULES = (
         "no leader",
         Next.LATER,
         "etcd has no leader",
-        "A majority of its members must run; an election takes a second or two.",
+        _QUORUM,
+        kind=StoreUnavailable,
+    ),
+    _Rule(  # etcd's own words, of its own waiting: its leader has gone, and it does not know yet
+        "context deadline exceeded",
+        Next.ELSEWHERE,
+        "the other members did not answer it in time",
+        _QUORUM,
+        unsent=False,
         kind=StoreUnavailable,
     ),
     _Rule(

@@ -8,16 +8,18 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Self
 
+import grpc
 import pytest
 
 from coord import Coordinator, Term
 from coord.clock import SYSTEM_CLOCK
 from coord.config import Timing
-from coord.errors import SessionLost, StoreUnavailable
+from coord.errors import Certainty, SessionLost, StoreUnavailable
 from coord.model import ClaimKey
 from coord.testing.proxy import FaultProxy
 from coord.testing.servers import EtcdServers
 from coord_etcd import EtcdStore
+from coord_etcd.failures import judged
 from coord_etcd.session import EtcdSession
 from tests.integration.etcd.tools import (
     Etcd,
@@ -113,6 +115,26 @@ def test_a_cluster_without_a_majority_is_named_as_such(cluster: EtcdServers) -> 
         assert SYSTEM_CLOCK.now() - begun_s < TTL_S
         cluster.heal()
         assert wait_until(lambda: _beats_or_ended(session), within_s=10.0)
+
+
+class _Answered(grpc.RpcError):  # type: ignore[misc]
+    """As a follower answers whose leader has just stopped, and who has not noticed yet."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        return "context deadline exceeded"
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_member_that_waits_for_its_leader_in_vain_is_no_stranger(heard: bool) -> None:
+    """The connection is sound and speaks etcd, so nobody is sent to look for ports and TLS."""
+    trouble = judged(_Answered(), "127.0.0.1:2379", 1.0, heard=heard)
+    assert not trouble.broken
+    assert "the other members did not answer it in time" in trouble.cause
+    assert "majority" in trouble.cure
+    assert trouble.error(doubtful=False).certainty is Certainty.UNKNOWN
 
 
 def _beat_for_ever(session: EtcdSession) -> None:
