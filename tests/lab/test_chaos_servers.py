@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from coord.lab.chaos.faults.servers import revokes_after_pause
 from coord.lab.chaos.stage import Stage
 from coord.testing.servers import ServerMember
 from coord.testing.servers.etcd import etcd_version
+from tests.lab.naive import Naive, naive_clients
 from tests.lab.store_rounds import play_rounds, setting, strike
 from tests.servers import require
 
@@ -156,6 +159,50 @@ def test_a_server_asked_to_go_is_gone_and_comes_back(tmp_path: Path) -> None:
     played.check()
     assert len(pids) == 3, "one process, none, and another"
     assert played.split_s == 0
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+@pytest.mark.xdist_group("etcd-cluster")
+@pytest.mark.parametrize("mode", ["single", "localized"])
+def test_a_revived_leader_of_etcd_fools_who_trusts_an_acknowledgement_and_no_fence(
+    mode: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ten rounds; the figures of `docs/reliability.md`. Naive clients run beside the fleet."""
+    require("etcd")
+    with ExitStack() as beside:
+        naive: list[Naive] = []
+
+        def accompany(stage: Stage) -> None:
+            assert stage.ground.servers is not None
+            if not naive:
+                clients = naive_clients(stage.ground.servers.members, round(stage.ttl_s))
+                naive.append(beside.enter_context(clients))
+
+        plan = strike("store-pause", "store-leader", at="1s", lasts="5s")
+        played = play_rounds(
+            tmp_path, "etcd", plan, servers=3, rounds=10, mode=mode, ttl_s=3.0, hook=accompany
+        )
+    played.check()
+    rounds = [
+        {
+            "fooled_s": round(naive[0].fooled(one.round.window.start_s, one.round.window.end_s), 2),
+            "unanswered_s": round(
+                naive[0].unanswered(one.round.window.start_s, one.round.window.end_s), 2
+            ),
+            "split_s": round(max(one.split_s), 3),
+            "gap_s": round(max(one.gap_s), 2),
+            "attempted": one.stale_acts.attempted,
+            "fenced": one.stale_acts.accepted,
+            "unfenced": one.stale_acts.accepted_unfenced,
+        }
+        for one in played.results
+    ]
+    with capsys.disabled():
+        sys.stdout.write("".join(f"\n{mode} {one}" for one in rounds) + "\n")
+    if revokes_after_pause(etcd_version()):
+        assert max(float(one["fooled_s"]) for one in rounds) > 1.0, "nobody was fooled"
+    assert played.split_s < played.ttl_s / 2, "a lost session is heard of long before its deadline"
 
 
 class _Stop(Exception):
