@@ -101,6 +101,11 @@ test: lint types $(if $(filter true,$(CI)),servers)
 soak: $(VENV)/.dev
 	$(PYTEST) --soak -m soak --timeout 14400 tests
 
+## matrix  every fault on every store in every mode, into docs/reliability.md; resumes (ARGS="--stores etcd --modes single --lanes 2")
+.PHONY: matrix
+matrix: $(VENV)/.dev
+	@$(BIN)/python -m tests.lab.matrix $(ARGS)
+
 ## bench   measure, and write build/bench.json
 .PHONY: bench
 bench: $(VENV)/.dev
