@@ -9,12 +9,13 @@ marker `chaos` of its own, whose tests are then its own affair unless they use `
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "coord_lab",
-    "pytest_addoption",
     "pytest_collection_modifyitems",
     "pytest_configure",
+    "pytest_configure_node",
+    "pytest_load_initial_conftests",
     "pytest_report_header",
     "pytest_runtest_makereport",
 ]
@@ -41,14 +43,16 @@ _LAB: pytest.StashKey[Lab] = pytest.StashKey()
 _OURS: pytest.StashKey[bool] = pytest.StashKey()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """The two options; left out where another plugin has them."""
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(parser: pytest.Parser) -> Generator[None, None, None]:
+    """The two options, once all others are there: whoever has one of the name keeps it."""
+    yield
     group = parser.getgroup("coord", "coord: chaos tests")
-    with suppress(ValueError):
+    with suppress(ValueError, argparse.ArgumentError):
         group.addoption(
             "--chaos", dest=_ON, action="store_true", help="also run tests that strike real fleets"
         )
-    with suppress(ValueError):
+    with suppress(ValueError, argparse.ArgumentError):
         group.addoption(
             "--chaos-seed",
             dest=_SEED,
@@ -60,13 +64,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker; draw the seed once, before any worker process of xdist is told."""
+    """Register the marker; draw the seed, which the processes of xdist are given."""
     declared = [str(line).split("(")[0].partition(":")[0].strip() for line in _markers(config)]
     config.stash[_OURS] = _MARKER not in declared
     if config.stash[_OURS]:
         config.addinivalue_line("markers", f"{_MARKER}: strikes real fleets; needs --chaos")
     if _is_on(config) and _seed(config) is None:
-        setattr(config.option, _SEED, random.randrange(_SEEDS))
+        told = getattr(config, "workerinput", {}).get(_SEED)
+        setattr(config.option, _SEED, random.randrange(_SEEDS) if told is None else told)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 (of xdist, which may not be there)
+    """Tell a process of xdist the seed."""
+    node.workerinput[_SEED] = _seed(node.config)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
