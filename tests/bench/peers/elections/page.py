@@ -32,8 +32,8 @@ _FROM = "Measured with: "
 """Where what is written here begins; what stands above it in the section is written by hand."""
 _HEAD = (
     "| Fault | Store | Who leads | Gap s | Split s | Faux s"
-    " | Stale: unfenced | fenced (refused) | Noticed |\n"
-    "|---|---|---|---|---|---|---|---|---|"
+    " | Stale: unfenced | Stale: fenced | Refused | Noticed |\n"
+    "|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -82,16 +82,26 @@ def _rows(store: str, fault: str, found: Mapping[str, Sequence[Mapping[str, obje
 
 
 def _cells(ran: Sequence[Outcome], *, fenced: bool, ends: bool) -> list[str]:
-    def median(name: str) -> float:
-        return statistics.median(float(getattr(one, name)) for one in ran)
-
-    seconds = [f"{median(name):.2f}" for name in ("gap_s", "split_s", "faux_s")]
-    guarded = f"{median('stale_fenced'):g} ({median('refused'):g})" if fenced else "–"
     noticed = [one.noticed_s for one in ran if one.noticed_s is not None]
-    told = (
-        f"{statistics.median(noticed):.1f} s, {len(noticed)} of {len(ran)}" if noticed else "never"
+    told = f"{statistics.median(noticed):.1f} s" if noticed else "never"
+    some = f", {len(noticed)} of {len(ran)}" if 0 < len(noticed) < len(ran) else ""
+    return [
+        _told([one.gap_s for one in ran], ".2f"),
+        _told([one.split_s for one in ran], ".2f"),
+        _told([one.faux_s for one in ran], ".2f"),
+        _told([one.stale_unfenced for one in ran]),
+        _told([one.stale_fenced for one in ran]) if fenced else "–",
+        _told([one.refused for one in ran]) if fenced else "–",
+        "–" if ends else told + some,
+    ]
+
+
+def _told(values: Sequence[float], form: str = "g") -> str:
+    """The median, and what the rounds lie between where that says something else."""
+    low, middle, high = (
+        format(one, form) for one in (min(values), statistics.median(values), max(values))
     )
-    return [*seconds, f"{median('stale_unfenced'):g}", guarded, "–" if ends else told]
+    return middle if low == high else f"{middle} ({low} to {high})"
 
 
 def _machine() -> dict[str, str]:
