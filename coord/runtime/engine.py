@@ -18,6 +18,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import groupby
 from queue import Empty, SimpleQueue
 from typing import cast
@@ -28,13 +29,14 @@ from coord.core import events as e
 from coord.core.machine import Machine
 from coord.core.states import SessionPhase
 from coord.effects import Effects
-from coord.errors import Certainty, CoordError, ForkedProcess, InternalError, StoreUnavailable
+from coord.errors import Certainty, CoordError, ForkedProcess, StoreUnavailable
 from coord.model import EndingKind, View
 from coord.runtime.bindings import Binding
 from coord.runtime.crew import Crew
 from coord.runtime.farewells import Farewells
 from coord.runtime.heart import Heart
 from coord.runtime.hooks import Hooks, HooksChain
+from coord.runtime.starving import explained, insist, out_of_memory
 from coord.runtime.term import Term
 
 __all__ = ["Engine"]
@@ -65,6 +67,7 @@ class Engine:
         """Whether terms are being given or taken just now; a hint, read without the lock."""
         self.error: CoordError | None = None
         self.last_trouble = ""
+        self._starved = out_of_memory()
         self._effects = effects
         self._timing = machine.member.timing
         self.crew = Crew(clock, self.hooks, grace_s=self._timing.slack_s, on_overrun=on_overrun)
@@ -354,9 +357,11 @@ class Engine:
         try:
             body()
         except BaseException as error:
-            self._die(error)
-            if threading.current_thread() is self._control_thread:
-                self._finish()
+            try:
+                self._die(error)
+            finally:
+                if threading.current_thread() is self._control_thread:
+                    self._finish()
             raise
 
     def _die(self, error: BaseException) -> None:
@@ -366,23 +371,23 @@ class Engine:
         self._announce()
 
     def _distrust(self, error: BaseException) -> None:
-        """Under the lock: end all trust; the control thread, if it lives, closes the session."""
+        """Under the lock: end all trust; the control thread, if it lives, closes the session.
+
+        None of this needs memory (`test_a_member_that_fails_without_memory_says_so`).
+        """
         self.machine.member.keeper.lease.revoke()
         self.machine.member.keeper.stopping = True
         if self.error is None:
-            name = threading.current_thread().name
-            self.error = InternalError(
-                f"the runtime failed in thread {name}: {type(error).__name__}: {error}",
-                cure="Please report it, unless a signal handler of yours raised it.",
-            )
+            self.error = self._starved
+            self.error = explained(error, self._starved)
 
     def _finish(self) -> None:
+        """Tell everybody that it is over: whoever is not told waits for ever."""
         with self._lock:
             self.finished.set()
             self._heart.notice(waiting=True)
-        self.crew.dismiss("the member has stopped")
-        self._announce()
-        self.crew.overruns.settle()
+        dismiss = partial(self.crew.dismiss, "the member has stopped")
+        insist((dismiss, self._announce, self.crew.overruns.settle), self._timing.slack_s)
 
     def disown(self) -> None:
         """In a forked child: nothing here is ours; every lock may be held for ever."""

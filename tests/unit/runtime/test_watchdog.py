@@ -203,6 +203,63 @@ def test_a_step_that_breaks_in_user_code_ends_all_trust(
         fleet.raise_error()
 
 
+# --- no memory --------------------------------------------------------------------------------
+
+
+def _starves(*_: object, **__: object) -> None:
+    raise MemoryError
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("event", ["Tick", "Pulse"])
+def test_a_member_that_fails_without_memory_says_so(
+    start: Start, hidden: Behind, monkeypatch: pytest.MonkeyPatch, event: str
+) -> None:
+    """Either thread meets it, and there is not even enough for an error that says what happened."""
+    fleet, _ = start()
+    machine, real = fleet.engine().machine, fleet.engine().machine.step
+
+    def step(found: object) -> object:
+        if type(found).__name__ == event:
+            raise MemoryError
+        return real(found)  # type: ignore[arg-type]
+
+    with fleet.lead("one", timeout_s=BOUND_S) as term, monkeypatch.context() as patch:
+        patch.setattr("coord.runtime.starving.InternalError", _starves)
+        patch.setattr(machine, "step", step)
+        fleet.engine().wake()
+        assert not term.wait(BOUND_S)
+        with pytest.raises(LeadershipLost):
+            term.check()
+        assert fleet.engine().finished.wait(BOUND_S)
+    with pytest.raises(InternalError, match="for want of memory"):
+        fleet.run()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_who_waits_is_told_of_the_end_though_memory_runs_out_on_the_way(
+    start: Start, hidden: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet, _ = start()
+    crew, starved = fleet.engine().crew, threading.Event()
+    dismiss = crew.dismiss
+    left = [_starves, _starves]
+
+    def dismissed(why: str) -> None:
+        if left:
+            left.pop()()
+        starved.set()
+        dismiss(why)
+
+    monkeypatch.setattr(crew, "dismiss", dismissed)
+    hidden.gates.break_with("view", lambda: SystemExit("out of the blue"))
+    fleet.engine().wake()
+    with pytest.raises(InternalError):
+        list(fleet.terms("two"))
+    within(starved)
+    hidden.gates.open_all()
+
+
 # --- code that does not stop ------------------------------------------------------------------
 
 
