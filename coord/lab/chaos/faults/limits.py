@@ -5,8 +5,8 @@ to run into them. Whether it gets by, fails or ends is up to it: one that ends o
 `died` and started again when the fault's time is over, and later if it ends later.
 
 * Without descriptors a process goes on with those that it has. So its connections are reset once
-  the limit stands: it has to connect again, and cannot. SQLite in a file has none; there it shows
-  at the next opening of a file.
+  the limit stands: it has to connect again, and cannot. A store in a file has none to reset, and
+  its file stays open: members notice nothing, only work that opens files does.
 * Without memory it goes on with what it has, and Python keeps free memory for itself. So a process
   that takes part (`coord.lab.work.agent`) fills that up; one that does not may never notice.
 """
@@ -19,10 +19,15 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from pathlib import Path
 
 from coord.lab.chaos.faults.kind import MEMBERS, Blow, FaultKind, Setting
+from coord.lab.chaos.faults.network import no_links
+from coord.lab.chaos.links import links_of
 from coord.lab.chaos.stage import Stage
 from coord.lab.work.agent import MEMORY
 
 __all__ = ["KINDS"]
+
+_NO_MORE_FDS = 3
+"""Below whatever it has: even the number of a socket that was reset cannot be had again."""
 
 _Strike = Callable[[Stage, str, int], AbstractContextManager[None]]
 
@@ -71,29 +76,10 @@ def _fds(stage: Stage, blow: Blow) -> AbstractContextManager[None]:
 
 @contextmanager
 def _without_descriptors(stage: Stage, member: str, pid: int) -> Iterator[None]:
-    with _limited(pid, resource.RLIMIT_NOFILE, _lowest_socket(pid)):
-        if stage.ground.links is not None:
-            for proxy in stage.ground.links.of(member):
-                proxy.reset()
+    with _limited(pid, resource.RLIMIT_NOFILE, _NO_MORE_FDS):
+        for proxy in links_of(stage.ground.links).of(member):
+            proxy.reset()
         yield
-
-
-def _lowest_socket(pid: int) -> int:
-    """The least number that it has a socket at, or its next free one.
-
-    At or above it nothing can be opened, even where a socket that was reset has left a number free.
-    """
-    folder = Path(f"/proc/{pid}/fd")
-    taken = sorted(int(entry.name) for entry in folder.iterdir())
-    sockets = [number for number in taken if _is_socket(folder / str(number))]
-    free = next(number for number in range(len(taken) + 1) if number not in taken)
-    return min([*sockets, free])
-
-
-def _is_socket(entry: Path) -> bool:
-    with suppress(OSError):  # closed meanwhile
-        return str(entry.readlink()).startswith("socket:")
-    return False
 
 
 # --------------------------------------------------------------------------------------- memory
@@ -126,12 +112,12 @@ def _written_bytes(pid: int) -> int:
 
 def _fds_unfit(setting: Setting) -> str | None:
     """Why nothing would make it open anything, if so."""
-    if not setting.own and setting.mode != "queue":
-        return (
-            "a process keeps the connections that it has, and on the way to a URL of yours nothing"
-            " can reset them: give the kind of store instead, and servers are started for the run"
-        )
-    return None
+    if no_links(setting) is None:
+        return None
+    return (
+        "a process goes on with the files and connections that it has, and nothing here makes it"
+        " open another: give a kind of store with servers, whose connections can be reset"
+    )
 
 
 KINDS = (
@@ -140,6 +126,7 @@ KINDS = (
         says="no file or socket can be opened; connections are reset, so that they have to be",
         targets=MEMBERS,
         inject=_fds,
+        linked=True,
         unfit=_fds_unfit,
     ),
     FaultKind(
