@@ -57,7 +57,7 @@ class _Chaos(click.RichCommand):
     "--store",
     metavar="KIND|URL",
     help="Another store: the URL of yours, with a group of its own, or a kind: `sqlite` (a file), "
-    "`etcd`, `zookeeper` or `dynamodb` (servers that run for this scenario only).",
+    "`etcd`, `zookeeper`, `dynamodb` or `memory` (servers that run for this scenario only).",
 )
 @click.option("--seed", type=int, help="Draws whom the faults strike.")
 @click.option("--rounds", type=Whole(1, MOST_ROUNDS), help="How often all faults strike.")

@@ -18,13 +18,13 @@ from rich.text import Text
 from coord.clock import SYSTEM_CLOCK
 from coord.lab.chaos.capabilities import CAPABILITIES, missing
 from coord.lab.chaos.faults import CATALOGUE, FaultKind, Option, Setting
+from coord.lab.chaos.reading import OWN_KINDS
 from coord.lab.chaos.scene import Scene
 from coord.lab.chaos.targets import SAYS
 from coord.lab.chaos.verdict import Verdict
 from coord.lab.measure import RoundResult
 from coord.lab.measure.faults import DIED, EVERYBODY, Fault
 from coord.lab.work.modes import MODES
-from coord.testing.servers import KINDS
 
 __all__ = ["Lines", "faults_json", "print_faults", "print_verdict", "verdict_json"]
 
@@ -195,8 +195,8 @@ def _kept_words(verdict: Verdict) -> str:
     )
     split = "no split that is the fleet's; " if verdict.excused else "no split; "
     return (
-        f"{acts}{split}tokens only grew; nothing that was due was left undone; every round was "
-        f"over within {verdict.facts.bound_s:g} s of its last healing."
+        f"{acts}{split}tokens only grew; nothing that was due was left undone; nothing was without "
+        f"a leader at work {verdict.facts.bound_s:g} s after the last healing of a round."
     )
 
 
@@ -274,7 +274,7 @@ def _details(kind: FaultKind) -> Iterable[str]:
 def _unfit(kind: FaultKind) -> dict[str, str]:
     """On which stores of the run's own it cannot strike, and why."""
     found = {}
-    for store in (_FILE, *KINDS):
+    for store in OWN_KINDS:
         where = Setting(store=store, own=True, servers=int(store != _FILE), mode=MODES[0].name)
         why = kind.unfit(where)
         if why is not None:

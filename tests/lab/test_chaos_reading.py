@@ -75,7 +75,8 @@ def test_what_is_not_said_has_a_usual_value() -> None:
 
 
 @pytest.mark.parametrize(
-    ("store", "for_s"), [("etcd", 4.0), ("etcd://h/g", 6.0), ("zookeeper://h/g", 8.0)]
+    ("store", "for_s"),
+    [("memory://h:1/g", 6.0), ("etcd", 4.0), ("etcd://h/g", 6.0), ("zookeeper://h/g", 8.0)],
 )
 def test_a_fault_stands_for_two_ttls_of_the_store_that_is_used(store: str, for_s: float) -> None:
     assert parse(LEAST, "x.toml", Overrides(store=store)).faults[0].for_s == for_s
@@ -120,6 +121,7 @@ _FLEETS = st.one_of(
         ttl_s=st.none() | st.floats(0.5, 60),
         store=st.sampled_from(
             [
+                StorePlan(place="memory"),
                 StorePlan(place="sqlite"),
                 StorePlan(place="zookeeper", servers=3),
                 StorePlan(place="etcd://127.0.0.1:2379/lab?ca=/tmp/x%20y"),
@@ -188,21 +190,20 @@ MISTAKES: dict[str, tuple[str, int, str, str]] = {
     "ttl too long": (HEAD + 'ttl = "1h"\n' + KILL, 2, "ttl is 1h", "0.5 s to 60 s"),
     "store no table": (HEAD + 'store = "etcd"\n' + KILL, 2, "store is a text", "[store]"),
     "unknown store": (HEAD + '[store]\nkind = "ectd"\n' + KILL, 3, "'ectd'", "'etcd'"),
-    "memory": (HEAD + '[store]\nkind = "memory"\n' + KILL, 3, "in one process", "sqlite"),
-    "memory's url": (HEAD + '[store]\nurl = "memory://"\n' + KILL, 3, "one process", "sqlite"),
+    "memory's url": (HEAD + '[store]\nurl = "memory://"\n' + KILL, 3, "one process", '"memory"'),
     "url of nothing": (HEAD + '[store]\nurl = "paper://x"\n' + KILL, 3, "paper://", "etcd"),
     "url without scheme": (HEAD + '[store]\nurl = "h:1"\n' + KILL, 3, "no URL", "SCHEME://"),
     "kind and url": (
         HEAD + '[store]\nkind = "etcd"\nurl = "etcd://h/g"\n' + KILL,
-        4,
-        "both kind and url",
-        "Leave one of them out",
+        3,
+        "kind is of a store that is made for the run",
+        "Leave kind or url out",
     ),
     "servers of a url": (
         HEAD + '[store]\nurl = "etcd://h/g"\nservers = 3\n' + KILL,
         4,
-        "not ours to say",
-        "Leave servers out",
+        "servers is of a store that is made for the run",
+        "Leave servers or url out",
     ),
     "servers of a file": (HEAD + "[store]\nservers = 3\n" + KILL, 3, "is a file", "etcd"),
     "servers of one process": (
@@ -298,7 +299,7 @@ def test_a_mistake_is_told_with_its_line_cause_and_cure(mistake: str) -> None:
     ("overrides", "cause"),
     [
         (Overrides(store="ectd"), "--store: there is no store 'ectd'"),
-        (Overrides(store="memory"), "--store: a store in memory"),
+        (Overrides(store="memory://x"), "--store: a store in memory"),
         (Overrides(store="paper://x"), "--store: there is no store for paper://"),
         (Overrides(ttl="3"), "--ttl: ttl is '3'"),
         (Overrides(ttl="1h"), "--ttl: ttl is 1h"),

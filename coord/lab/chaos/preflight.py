@@ -123,4 +123,4 @@ def _unfit(kind: FaultKind, plan: FaultPlan, where: Setting) -> tuple[str, str] 
     return f"{what}: the store that a URL names is not ours to strike", _SERVERS
 
 
-_SERVERS = f"Let servers be started for the run: --store {'|'.join(KINDS)}."
+_SERVERS = f"Let servers be started for the run: --store {'|'.join((*KINDS, 'memory'))}."

@@ -23,13 +23,15 @@ from coord.model import checked_name
 from coord.registry import known_schemes
 from coord.testing.servers import KINDS
 
-__all__ = ["LONGEST_S", "MOST_ROUNDS", "Overrides", "parse", "read"]
+__all__ = ["LONGEST_S", "MOST_ROUNDS", "OWN_KINDS", "Overrides", "parse", "read"]
 
 LONGEST_S = 600.0
 """The latest that a fault may begin, the longest that it may stand, and the longest option."""
 MOST_ROUNDS = 1000
 _MOST_MEMBERS = 32
 _TTL_LEAST_S, _TTL_MOST_S = 0.5, 60.0
+OWN_KINDS = ("sqlite", *KINDS, "memory")
+"""The kinds of store that can be made for a run."""
 _CLUSTERS = ("etcd", "zookeeper")
 """Of which there can be three of our own."""
 
@@ -124,31 +126,14 @@ def _usual_s(place: str) -> float:
 
 def _store(source: Source) -> StorePlan:
     table = source.table(("store",), _STORE)
-    if "url" in table and "kind" in table:
-        table.refuse("url", "both kind and url say which store", "Leave one of them out.")
-    known = [scheme for scheme in known_schemes() if scheme != "memory"]
     if "url" in table:
-        url = table.text("url")
-        scheme, is_url, _ = url.partition("://")
-        if not is_url:
-            table.refuse("url", f"{url!r} is no URL", f"Write SCHEME://…, one of {listed(known)}.")
-        _refuse_memory(table, "url", scheme)
-        if scheme not in known:
-            table.refuse("url", f"there is no store for {scheme}://", f"Known: {listed(known)}.")
-        if "servers" in table:
-            table.refuse(
-                "servers",
-                "how many servers a store has that a url names is not ours to say",
-                'Leave servers out; or write kind = "…" for servers that are started for the run.',
-            )
-        return StorePlan(place=url)
-    _refuse_memory(table, "kind", table.text("kind", "sqlite"))
-    kind = table.choice("kind", ("sqlite", *KINDS), noun="store", default="sqlite")
+        return _store_at(table)
+    kind = table.choice("kind", OWN_KINDS, noun="store", default="sqlite")
     servers = table.whole("servers", 1, least=1, most=3)
     if servers not in (1, 3):
         table.refuse("servers", f"servers is {servers}", "It can be 1 or 3.")
     if servers != 1 and kind not in _CLUSTERS:
-        what = "is a file, without servers" if kind == "sqlite" else "Local is one process"
+        what = "is a file, without servers" if kind == "sqlite" else "is one process"
         table.refuse(
             "servers",
             f"servers is {servers}, and {kind} {what}",
@@ -157,13 +142,29 @@ def _store(source: Source) -> StorePlan:
     return StorePlan(place=kind, servers=servers)
 
 
-def _refuse_memory(table: Table, key: str, kind: str) -> None:
-    if kind == "memory":
+def _store_at(table: Table) -> StorePlan:
+    """A store of the user's."""
+    for key in ("kind", "servers"):
+        if key in table:
+            table.refuse(
+                key,
+                f"{key} is of a store that is made for the run, and url names one of yours",
+                f"Leave {key} or url out.",
+            )
+    url = table.text("url")
+    scheme, is_url, rest = url.partition("://")
+    if not is_url:
+        table.refuse("url", f"{url!r} is no URL", "Write SCHEME://HOST:PORT/GROUP.")
+    if scheme not in known_schemes():
+        known = f"Known are: {listed(known_schemes())}."
+        table.refuse("url", f"there is no store for {scheme}://", known)
+    if scheme == "memory" and ":" not in rest.partition("/")[0]:
         table.refuse(
-            key,
-            "a store in memory lives in one process, and chaos starts several",
-            "Choose one that processes can share, such as sqlite.",
+            "url",
+            "a store in memory without a port lives in one process, and chaos starts several",
+            'Write kind = "memory", which is served for the run, or the URL of one that is served.',
         )
+    return StorePlan(place=url)
 
 
 def _fleet(source: Source) -> FleetPlan:
