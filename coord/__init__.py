@@ -3,6 +3,9 @@
 Owns the table of what users import from `coord`. Holds no logic and imports nothing before a name
 is asked for, so that `import coord` stays within 100 ms and loads no client library;
 `tests/architecture/test_exports.py` keeps both.
+
+PYTEST_DONT_REWRITE: pytest would rewrite the assertions of whatever brings a plugin, and complain
+of a coord that was imported before it. There are none here.
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ class Lab:
         self._seed = seed
         self._needs = needs
         self._open = ExitStack()
+        self._begun = 0
         self._queue: SqsQueue | None = None
         self._stories: list[tuple[TestedFleet, _Story]] = []
 
@@ -148,7 +149,8 @@ class Lab:
 
     def _entered(self, plan: Scenario, daemon: Daemon, *, own_disks: bool) -> TestedFleet:
         story = _Story(plan)
-        base = self._folder / f"chaos-{len(self._stories) + 1}"
+        self._begun += 1
+        base = self._folder / f"chaos-{self._begun}"
         store, processes, events = (base / name for name in ("store", "daemons", "run"))
         for folder in (base, store, processes, events):
             folder.mkdir()
@@ -179,7 +181,7 @@ class Lab:
                 scenario=plan,
                 waits=waits_of(plan, here),
                 directory=events,
-                dice=random.Random(f"{self._seed} {self._title} {len(self._stories)}"),
+                dice=random.Random(f"{self._seed} {self._title} {self._begun}"),
                 needs=self._needs,
             )
             self._open.push(opened.pop_all())
