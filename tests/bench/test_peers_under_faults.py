@@ -1,7 +1,7 @@
 """Other libraries' leaders and ours under the same faults: what they do shows, and ours does not.
 
-`BENCH_ROUNDS` says how many rounds each has under each fault; three take half an hour, and less
-for one store (`-k etcd`). Their figures are a section of `docs/reliability.md`.
+`BENCH_ROUNDS` says how many rounds each has under each fault; three take forty minutes, and less
+for one store or contestant (`-k etcd`). Their figures are a section of `docs/reliability.md`.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class _Place:
         return {fault: self.cells[who.name, fault] for fault in FAULTS}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def place(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[_Place]:
-    """Each store in turn; what was played is written down when all have had their turn on it."""
+    """A store for one contestant alone; what was played is written down in the end."""
     store = request.param
     require(store)
     versions = {peer: version for peer, version in installed().items() if peer in _made_of(store)}

@@ -38,14 +38,17 @@ _HEAD = (
 
 
 def keep(store: str, cells: Cells, facts: Mapping[str, str]) -> None:
-    """Keep the rounds on one store, in place of those of an earlier run."""
-    rounds = [
+    """Keep the rounds on one store, in place of those that an earlier run had of the same cells."""
+    file = _file(store)
+    earlier = json.loads(file.read_text())["cells"] if file.exists() else []
+    kept = [cell for cell in earlier if (cell["who"], cell["fault"]) not in cells]
+    kept += [
         {"who": who, "fault": fault, "rounds": [asdict(one) for one in ran]}
         for (who, fault), ran in cells.items()
     ]
-    document = {"facts": dict(facts) | _machine(), "cells": rounds}
-    _file(store).parent.mkdir(exist_ok=True)
-    _file(store).write_text(json.dumps(document, indent=1) + "\n")
+    file.parent.mkdir(exist_ok=True)
+    document = {"facts": dict(facts) | _machine(), "cells": kept}
+    file.write_text(json.dumps(document, indent=1) + "\n")
 
 
 def write() -> None:
@@ -110,7 +113,6 @@ def _machine() -> dict[str, str]:
         "python": platform.python_version(),
         "kernel": platform.release().split("-", maxsplit=1)[0],
         "cores": str(os.cpu_count()),
-        "load average at the end": f"{os.getloadavg()[1]:.0f}",
         "measured on": dt.datetime.now(dt.UTC).date().isoformat(),
     }
 

@@ -1,8 +1,8 @@
 """tooz on ZooKeeper, as its example of leader election: propose, then run the watchers in a loop.
 
-Its heart beats in a thread of its own. The event says when one is elected; no event says when one
-is not any more, and no method says whether one is. The token, for the event log alone, is the
-number of the znode of the lock that tooz keeps inside.
+Its heart beats in a thread of its own. The event says when one is elected, and no event says when
+one is not any more; `get_leader` would have to be asked, as the example does not. The token, for
+the event log alone, is the number of the znode of the lock that tooz keeps inside.
 """
 
 from __future__ import annotations
