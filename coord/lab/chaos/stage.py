@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -142,9 +143,18 @@ class Stage:
         return self._follower.log()
 
     def drain(self) -> bool:
-        """Let the fleet finish what is due; no more falls due. False if it took too long."""
+        """Let the fleet finish what is due; no more falls due.
+
+        False if it stopped getting on with it: after a long gap, on a busy machine, there is much.
+        """
         self._feeding = False
-        return self.until(lambda: self._contest.waiting() == 0, _DRAIN_S)
+        left = self._contest.waiting()
+        while left and self.until(partial(self._fewer_wait_than, left), _DRAIN_S):
+            left = self._contest.waiting()
+        return not left
+
+    def _fewer_wait_than(self, count: int) -> bool:
+        return self._contest.waiting() < count
 
     def target(self, member: str) -> Target:
         """A member's present process, for the injector."""
