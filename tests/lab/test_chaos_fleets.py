@@ -25,7 +25,7 @@ def _led(played: Played, begin_s: float, end_s: float) -> set[str]:
 
 def test_newcomers_get_their_share_and_give_it_back_in_order(tmp_path: Path) -> None:
     played = play_rounds(
-        tmp_path, "sqlite", strike("grow", "all", lasts="5s", count=2), mode="localized"
+        tmp_path, "sqlite", strike("grow", "all", lasts="7s", count=2), mode="localized"
     )
     played.check()
     [fault] = played.faults("grow")

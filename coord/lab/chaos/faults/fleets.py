@@ -13,15 +13,18 @@ from contextlib import contextmanager
 from coord.clock import SYSTEM_CLOCK
 from coord.config import Timing
 from coord.lab.chaos.faults.kind import Blow, FaultKind, Option
+from coord.lab.chaos.scene import State
 from coord.lab.chaos.stage import Stage
 
 __all__ = ["KINDS"]
 
 _TERM_S = 30.0
+_COME_S = 20.0
 
 
 @contextmanager
 def _grow(stage: Stage, blow: Blow) -> Iterator[None]:
+    """In force once they have joined; the stage goes on meanwhile."""
     new = _new_names(stage, int(blow.options["count"]))
     with stage.injector.struck("grow", _more(stage, new)):
         yield
@@ -33,9 +36,14 @@ def _more(stage: Stage, members: Sequence[str]) -> Iterator[None]:
         for member in members:
             stage.scene.join(member)
             stage.fleet.start(member)
+        stage.until(lambda: all(_up(stage, member) for member in members), _COME_S)
         yield
     finally:
         _leave(stage, members)
+
+
+def _up(stage: Stage, member: str) -> bool:
+    return stage.scene.workers[member].state is State.UP
 
 
 @contextmanager
