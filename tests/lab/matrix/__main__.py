@@ -73,13 +73,13 @@ def _chosen(cell: Cell, asked: argparse.Namespace) -> bool:
 
 
 def _of(plan: Plan, results: Results) -> dict[str, Outcome]:
-    """What was played of the present matrix: a cell that has changed since counts as not played."""
+    """What was played of the present matrix: not what has changed since, or applies no more."""
     found = results.all()
     played = ((cell, found[cell.name]) for cell in cells() if cell.name in found)
     return {
         cell.name: outcome
         for cell, outcome in played
-        if outcome.scenario == to_toml(scenario_of(cell, plan))
+        if outcome.scenario == to_toml(scenario_of(cell, plan)) and not unfit(cell, plan)
     }
 
 
