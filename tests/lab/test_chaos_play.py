@@ -68,7 +68,7 @@ class _Nobody:
 def _stage(folder: Path, contestant: _Slow) -> Iterator[Stage]:
     (work := folder / "work").mkdir()
     (events := folder / "events").mkdir()
-    ground = Ground(url="sqlite:///x", kind="sqlite", group="lab", ttl_s=1.0, own=True)
+    ground = Ground(url="sqlite:///x", kind="sqlite", group="lab", ttl_s=0.1, own=True)
     with Stage(
         contestant,
         members=(),

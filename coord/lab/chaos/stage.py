@@ -145,11 +145,13 @@ class Stage:
     def drain(self) -> bool:
         """Let the fleet finish what is due; no more falls due.
 
-        False if it stopped getting on with it: after a long gap, on a busy machine, there is much.
+        False if it stopped getting on with it: after a long gap, on a busy machine, there is much,
+        and whoever does it may have to be replaced once more.
         """
         self._feeding = False
+        patience_s = _DRAIN_S + 3 * self.ttl_s
         left = self._contest.waiting()
-        while left and self.until(partial(self._fewer_wait_than, left), _DRAIN_S):
+        while left and self.until(partial(self._fewer_wait_than, left), patience_s):
             left = self._contest.waiting()
         return not left
 
