@@ -12,7 +12,6 @@ import pytest
 
 from coord.errors import StoreUnavailable, UsageError
 from coord.testing import FaultProxy
-from coord.testing.proxy.way import Conditions
 from tests.unit.testing.request_server import PATIENCE_S, RequestServer
 
 LATER = 60.0  # seconds that no test waits for
@@ -372,15 +371,6 @@ def test_a_lost_chunk_comes_a_retransmission_timeout_later(
     proxy.wait_for(lambda now: now.replies.read > now.replies.passed)
     proxy.replies.set()
     assert client.hear() == "did one"
-
-
-def test_a_chunk_that_is_lost_again_waits_twice_as_long() -> None:
-    lossy = Conditions(loss=0.5, rto_s=1.0)
-    assert lossy.delay_s(0.0, 0.49) == 0.0
-    assert lossy.delay_s(0.0, 0.51) == 1.0
-    assert lossy.delay_s(0.0, 0.76) == 1.0 + 2.0
-    assert lossy.delay_s(0.0, 0.88) == 1.0 + 2.0 + 4.0
-    assert Conditions().delay_s(0.0, 0.999) == 0.0
 
 
 def test_everything_lost_is_no_loss_but_a_drop(proxy: FaultProxy) -> None:
