@@ -193,9 +193,10 @@ class TestedFleet:
     def settle(self, *, within_s: float | None = None) -> Outcome:
         """Wait until the fleet is at rest again, and return what the stretch came to.
 
-        Without `within_s` as long as the store's bound allows, which is also what `violations` are
-        judged by. A fleet that is not at rest by then raises nothing: `recovered` says so. Raises
-        UsageError inside of a `struck` block.
+        Without `within_s` it waits for as long as the store's bound allows, and 20 s for processes
+        to start; `violations` are judged by that bound alone, from when the last of them was back.
+        With it, both by that. A fleet that is not at rest by then raises nothing: `recovered` says
+        so. Raises UsageError inside of a `struck` block.
         """
         if self._standing:
             raise UsageError(
@@ -203,9 +204,10 @@ class TestedFleet:
             )
         self._begin()
         bound_s = self._place.waits.bound_s if within_s is None else within_s
-        recovered = self._until(lambda: steady(self._stage), bound_s)
+        wait_s = bound_s + _COME_S if within_s is None else within_s
+        recovered = self._until(lambda: steady(self._stage), wait_s)
         if not recovered:
-            self._stage.screen.say(f"not recovered within {bound_s:g} s")
+            self._stage.screen.say(f"not at rest within {wait_s:g} s")
             self._until(boundless, _LOOK_S)
         self._mark("end")
         self._until(boundless, 0.0)
