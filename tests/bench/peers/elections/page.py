@@ -60,7 +60,8 @@ def write() -> None:
     facts: dict[str, str] = {}
     for found in kept.values():
         facts |= found["facts"]
-    told = ", ".join(f"{name} {value}" for name, value in facts.items())
+    ordered = sorted(facts, key=lambda name: name in _machine())
+    told = ", ".join(f"{name} {facts[name]}" for name in ordered)
     before, title, section = _PAGE.read_text().partition(f"{TITLE}\n")
     prose, begun, table = section.partition(_FROM)
     assert begun, f"{_PAGE} has no section {TITLE!r} with a line {_FROM!r}"
