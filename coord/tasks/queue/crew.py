@@ -19,15 +19,22 @@ __all__ = ["Crew"]
 class Crew:
     """Runs `work(hand)`, which raises nothing, for each message that the backlog gives out.
 
-    It returns the next one, if it was given one when it told the end of the one before.
+    It returns the next one, if it was given one when it told the end of the one before. `broke` is
+    told when the backlog cannot say what is next; the thread that asked ends.
     """
 
     def __init__(
-        self, backlog: Backlog, work: Callable[[InHand], InHand | None], most: int
+        self,
+        backlog: Backlog,
+        work: Callable[[InHand], InHand | None],
+        most: int,
+        *,
+        broke: Callable[[Exception], None],
     ) -> None:
         self._backlog = backlog
         self._work = work
         self._most = most
+        self._broke = broke
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
 
@@ -53,10 +60,19 @@ class Crew:
                     self._hire()
 
     def _look_after(self) -> None:
-        while self._backlog.look_after():
-            self.call_up()
+        try:
+            while self._backlog.look_after():
+                self.call_up()
+        except Exception as error:  # noqa: BLE001  an admission is the user's
+            self._broke(error)
 
     def _run(self) -> None:
+        try:
+            self._go_on()
+        except Exception as error:  # noqa: BLE001  an admission is the user's
+            self._broke(error)
+
+    def _go_on(self) -> None:
         hand = self._backlog.take()
         while hand is not None:
             following: InHand | None = hand

@@ -52,7 +52,10 @@ class Settings:
 
 
 class Engine:
-    """One worker's machinery. `start`, then `stop` from anywhere, then `close`."""
+    """One worker's machinery. `start`, then `stop` from anywhere, then `close`.
+
+    `broke` is told the error of an admission that cannot say what begins next; by then it stops.
+    """
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class Engine:
         memory: Memory,
         clock: Clock,
         listener: Listener,
+        broke: Callable[[Exception], None] = lambda _: None,
     ) -> None:
         self._queue = queue
         self._clock = clock
@@ -77,6 +81,7 @@ class Engine:
             memory=memory,
             backoff=settings.backoff,
             clock=clock,
+            max_receives=queue.limits.max_receives,
         )
         patience = Patience(settings.visibility_s, queue.limits.max_hidden_s)
         admission.opened(queue.limits)
@@ -90,12 +95,14 @@ class Engine:
         self._is_stopping = False
         self._is_cancelled = False
         self._paused = ""
+        self._told_broken = broke
         self._quiet = threading.Condition()
         self._loop = Loop()
         self._pump: Pump | None = None
         if all(handler.is_async for handler in handlers.values()):
-            self._pump = Pump(self._backlog, self._work, self._loop)
-        self._crew = self._pump or Crew(self._backlog, self._work, settings.most_threads)
+            self._pump = Pump(self._backlog, self._work, self._loop, broke=self._broke)
+        most = settings.most_threads
+        self._crew = self._pump or Crew(self._backlog, self._work, most, broke=self._broke)
         self._clerk = Clerk(
             queue,
             patience,
@@ -183,8 +190,20 @@ class Engine:
         """Receive no more, and give back at once what has not begun. What runs goes on."""
         self._is_stopping = True
         self._intake.stop()
-        for hand in self._backlog.close():
+        try:
+            left = self._backlog.close()
+        except Exception as error:  # noqa: BLE001  an admission is the user's
+            why = f"the admission does not give back what waits: {type(error).__name__}: {error}"
+            self._listener.trouble(f"{why}; it comes again when its visibility is over")
+            return
+        for hand in left:
             self._leave(hand, Ended(Outcome.RETURNED, why=_STOPS))
+
+    def _broke(self, error: Exception) -> None:
+        """Nobody can say any more what begins next: stop, or the worker would idle for ever."""
+        self._listener.trouble(f"the admission failed: {type(error).__name__}: {error}")
+        self.stop()
+        self._told_broken(error)
 
     def drain(self, timeout_s: float) -> bool:
         """Wait until no handler runs; whether that came in time."""
@@ -198,9 +217,12 @@ class Engine:
         return True
 
     def cancel(self) -> None:
-        """Tell every handler to stop; those that do give their messages back."""
+        """Their time to end is over: tell every handler to stop, and people which ones these are.
+        Those that do stop give their messages back.
+        """
         self._is_cancelled = True
-        for job in list(self._running.values()):
+        for hand, job in list(self._running.items()):
+            self._listener.undrained(hand)
             job.cancel(_STOPS)
 
     def close(self, timeout_s: float) -> list[str]:
@@ -304,7 +326,7 @@ class Engine:
         try:
             following = self._backlog.ended(hand, seconds, and_next=and_next)
         except Exception as error:  # noqa: BLE001  an admission is the user's
-            self._listener.trouble(f"the admission failed: {type(error).__name__}: {error}")
+            self._broke(error)
         hand.job = None  # it stands on the hand: both are freed now, not by the garbage collector
         if self._is_stopping:
             with self._quiet:

@@ -16,7 +16,8 @@ That it ends ever, nobody can know; a message that waited for it would be lost w
 of its FIFO group behind it. So others may have it while that handler runs on. Its timeout was its
 right to go on: its `check` raises, and the ledger and every token take the newer delivery's side.
 It is counted and told (`LeaseBook.overruns`). docs/decisions/queue-giving-up.md says what else was
-possible.
+possible. One that says no progress for its task's `progress_timeout` is told, and from then on it
+is as if its timeout were over.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from enum import Enum
 from coord.clock import Clock
 from coord.errors import JobCancelled
 from coord.tasks.job import Job
+from coord.tasks.queue.silence import Silence
 from coord.tasks.queue.spi import Message
 
 __all__ = ["InHand", "Outcome", "Patience"]
@@ -79,6 +81,7 @@ class InHand:
         "outcome",
         "over",
         "show_s",
+        "silence",
         "why",
     )
 
@@ -98,6 +101,7 @@ class InHand:
         self.is_full = False  # it has all the time that it can get
         self.over = False  # see `let_go`
         self.job: Job | None = None
+        self.silence: Silence | None = None  # its task says how long it may get nothing done
         self.why = ""
         self.entry: dict[InHand, None] | None = None  # with which others it is extended
         self._patience = patience
@@ -112,15 +116,25 @@ class InHand:
         if self.why:
             job.cancel(self.why)
 
-    def bound(self, end_s: float, rest_s: float = 0.0) -> None:
+    def bound(self, end_s: float, rest_s: float = 0.0, why: str = "") -> None:
         """Work on it may take until `end_s`. If it goes on for a grace after that, it is given up,
         and others are to have it `rest_s` later.
         """
         if (ceiling_s := end_s + self._patience.grace_s) < self.ceiling_s:
-            self.ceiling_why = "the timeout of its task is over"
+            self.ceiling_why = why or "the timeout of its task is over"
             self.show_s = min(self.latest_s, ceiling_s + rest_s)
             self.ceiling_s = ceiling_s
             self.is_timed = True
+            self.is_full = False  # if it is hidden for longer, the queue has to be told
+
+    def look_for_silence(self, silence: Silence, now: float) -> None:
+        """Tell whoever works on it if nothing got done for too long, and bound it from then on."""
+        job = self.job  # it may come to its end meanwhile
+        if silence.is_told or job is None or now < silence.late_s:
+            return
+        silence.is_told = True
+        self.bound(now, silence.rest_s, silence.why)
+        job.cancel(silence.why)
 
     def let_go(self) -> None:
         """The queue has been told the outcome, or need not be: extend it no more. Any thread.
@@ -204,10 +218,18 @@ class InHand:
         return JobCancelled(f"message {self.message.id} may be visible to other workers: {why}")
 
     def progress(self) -> None:
-        """A message owes none: its lease goes on for as long as its timeout allows."""
+        """Something got done. Without a `progress_timeout` a message owes none: its lease goes on
+        for as long as its timeout allows.
+        """
+        if self.silence is not None:
+            self.silence.began(self._clock.now())
 
     def rest(self) -> None:
-        """As `progress`."""
+        """Whoever works on it rests, and owes nothing meanwhile."""
+        if self.silence is not None:
+            self.silence.rests(self._clock.now())
 
     def work(self) -> None:
-        """As `progress`."""
+        """It goes on, and owes progress from now on."""
+        if self.silence is not None:
+            self.silence.works(self._clock.now())

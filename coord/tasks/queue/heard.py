@@ -54,6 +54,10 @@ class Heard(Listener):
         """See `Listener`."""
         _tell(self._to.overran, hand)
 
+    def undrained(self, hand: InHand) -> None:
+        """See `Listener`."""
+        _tell(self._to.undrained, hand)
+
     def undeleted(self, hand: InHand, why: str) -> None:
         """See `Listener`."""
         _tell(self._to.undeleted, hand, why)

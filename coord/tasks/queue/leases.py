@@ -19,6 +19,7 @@ from coord.tasks.queue.spi import Hide
 __all__ = ["LeaseBook"]
 
 _INF = float("inf")
+_SLACK_S = 1.0  # so much later than it should a look may come on a busy machine
 _UNANSWERED = "its visibility could not be extended in time"
 
 
@@ -33,6 +34,7 @@ class LeaseBook:
         self._lapsed: list[tuple[float, int, InHand]] = []
         self._fallen: list[InHand] = []
         self._order = count()
+        self._looked_s = _INF
 
     def take(self, hands: Sequence[InHand], sent_at_s: float) -> None:
         """These were received, or extended, by one request that was sent then."""
@@ -98,12 +100,19 @@ class LeaseBook:
 
     def give_up(self, running: Iterable[InHand], now: float) -> list[tuple[InHand, float]]:
         """Give up those whose handlers go on long after their timeout; which of them the queue has
-        to be told to show, and in how many seconds. The others it shows by itself.
+        to be told to show, and in how many seconds. The others it shows by itself. Tell those that
+        get nothing done for too long: their timeout is over now.
 
         Not earlier than a failed one: what hangs for its whole timeout is no reason to hurry.
         """
         found = []
+        away_s = now - self._looked_s - 2 * self._patience.look_s - _SLACK_S
+        self._looked_s = now
         for hand in running:
+            if (silence := hand.silence) is not None:
+                if away_s > 0:
+                    silence.excuse(away_s, now)
+                hand.look_for_silence(silence, now)
             if not hand.is_overdue(now):
                 continue
             hand.give_up(hand.ceiling_why)

@@ -36,6 +36,9 @@ class Listener:
     def overran(self, hand: InHand) -> None:
         """A handler still runs although its message may be visible to others."""
 
+    def undrained(self, hand: InHand) -> None:
+        """The worker stops, its handlers' time is over, and this one still runs: it is told."""
+
     def undeleted(self, hand: InHand, why: str) -> None:
         """A message was done and could not be deleted: it will come again."""
 

@@ -37,6 +37,8 @@ class LogListener(Listener):
         }
         if end.rest_s:
             fields["back_in_s"] = round(end.rest_s, 3)
+        if end.is_last:
+            fields["next"] = "the dead letters: it was the last delivery"
         if end.error is not None:
             fields["exc_info"] = end.error
         tell(f"message-{end.outcome.value}", **fields)
@@ -62,6 +64,12 @@ class LogListener(Listener):
         job = hand.job  # it may come to its end meanwhile
         task = job.task if job is not None else ""
         self._log.error("overrun", message=hand.message.id, task=task, why=hand.why)
+
+    def undrained(self, hand: InHand) -> None:
+        """A handler did not end within the time that the worker gave it."""
+        job = hand.job  # it may come to its end meanwhile
+        task = job.task if job is not None else ""
+        self._log.warning("not-drained", message=hand.message.id, task=task)
 
     def undeleted(self, hand: InHand, why: str) -> None:
         """What was done comes again."""

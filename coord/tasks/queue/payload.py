@@ -69,7 +69,9 @@ class JsonCodec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handler:
-    """A task as a worker runs it. `timeout_s` None: for as long as the queue lets it."""
+    """A task as a worker runs it. `timeout_s` None: for as long as the queue lets it;
+    `progress_timeout_s` None: without a word for as long.
+    """
 
     name: str
     function: Callable[..., Any]
@@ -78,6 +80,7 @@ class Handler:
     once: bool
     required: frozenset[str]
     allowed: frozenset[str] | None
+    progress_timeout_s: float | None = None
     first: str = "job"
     """The parameter that is given the job, whatever it is called."""
 
@@ -104,6 +107,7 @@ class Handler:
         function: Callable[..., Any],
         *,
         timeout_s: float | None = None,
+        progress_timeout_s: float | None = None,
         once: bool = True,
     ) -> Handler:
         """Raises `ConfigError` for a function that cannot take a job as its first argument."""
@@ -126,6 +130,7 @@ class Handler:
             function=function,
             is_async=inspect.iscoroutinefunction(function),
             timeout_s=timeout_s,
+            progress_timeout_s=progress_timeout_s,
             once=once,
             required=frozenset(p.name for p in named if p.default is p.empty),
             allowed=None if takes_any else frozenset(p.name for p in named),

@@ -23,15 +23,22 @@ _NAP_S = 0.25  # how often time alone is let change whose turn it is
 class Pump:
     """Runs `work(hand)`, which raises nothing and does not block, on the loop.
 
-    It returns the next one if the one before came to its end at once.
+    It returns the next one if the one before came to its end at once. `broke` is told when the
+    backlog cannot say what is next.
     """
 
     def __init__(
-        self, backlog: Backlog, work: Callable[[InHand], InHand | None], loop: Loop
+        self,
+        backlog: Backlog,
+        work: Callable[[InHand], InHand | None],
+        loop: Loop,
+        *,
+        broke: Callable[[Exception], None],
     ) -> None:
         self._backlog = backlog
         self._work = work
         self._loop = loop
+        self._broke = broke
         self._is_called = False
         self._nap: asyncio.TimerHandle | None = None
 
@@ -51,6 +58,12 @@ class Pump:
 
     def go_on(self, hand: InHand | None) -> None:
         """Begin this one, and all others that may begin. On the loop's thread."""
+        try:
+            self._begin_all(hand)
+        except Exception as error:  # noqa: BLE001  an admission is the user's
+            self._broke(error)
+
+    def _begin_all(self, hand: InHand | None) -> None:
         while hand is not None or (hand := self._backlog.take_now()) is not None:
             hand = self._work(hand)
         if self._nap is None and self._backlog.waiting:

@@ -19,6 +19,7 @@ from coord.tasks.backoff import Backoff
 from coord.tasks.job import Job, Memory
 from coord.tasks.queue.hand import InHand, Outcome
 from coord.tasks.queue.payload import Call, Codec, Handler, Unreadable, read
+from coord.tasks.queue.silence import Silence
 from coord.tasks.queue.spi import Ignored, Reader
 
 __all__ = ["Ended", "Runs"]
@@ -31,6 +32,8 @@ class Ended(NamedTuple):
     rest_s: float = 0.0
     why: str = ""
     error: BaseException | None = None
+    is_last: bool = False
+    """It was the last delivery: next come the dead letters."""
 
 
 _DONE = Ended(Outcome.DONE)
@@ -49,6 +52,7 @@ class Runs:
         backoff: Backoff,
         clock: Clock,
         readers: Sequence[Reader] = (),
+        max_receives: int | None = None,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._handlers = handlers
@@ -58,6 +62,7 @@ class Runs:
         self._memory = memory
         self._backoff = backoff
         self._clock = clock
+        self._max_receives = max_receives
         self._draw = draw
 
     def begin(self, hand: InHand) -> Ended | tuple[Call, Job]:
@@ -71,7 +76,7 @@ class Runs:
             return Ended(Outcome.LAPSED, why=hand.why or "it waited too long to begin")
         found = read(hand.message, self._handlers, self._codec, self._readers)
         if isinstance(found, Unreadable):
-            return Ended(Outcome.PARKED, self._rest_s(hand), found.why)
+            return self._undone(hand, found.why, outcome=Outcome.PARKED)
         if isinstance(found, Ignored):
             return Ended(Outcome.DONE, why=found.why)
         message = hand.message
@@ -86,8 +91,12 @@ class Runs:
             attempt=message.received,
             timeout_s=found.handler.timeout_s,
         )
-        if found.handler.timeout_s is not None:
+        handler = found.handler
+        if handler.timeout_s is not None:
             hand.bound(job.end_s, self._rest_s(hand))
+        if handler.progress_timeout_s is not None:
+            rest_s = self._rest_s(hand)
+            hand.silence = Silence(handler.progress_timeout_s, rest_s, self._clock.now())
         hand.stands_under(job)
         return found, job
 
@@ -130,14 +139,35 @@ class Runs:
             return Ended(Outcome.DEFERRED, rest_s, str(error))
         if isinstance(error, JobCancelled | asyncio.CancelledError) and job is not None:
             if job.is_late:
-                return Ended(Outcome.FAILED, self._rest_s(hand), "its timeout is over")
+                return self._undone(hand, "its timeout is over")
+            if hand.silence is not None and job.why == hand.silence.why:
+                return self._undone(hand, job.why)
             if job.why:
                 return Ended(Outcome.RETURNED, why=job.why)
             if hand.stopping:
                 return Ended(Outcome.LAPSED, why=hand.loss().cause)
-        return Ended(Outcome.FAILED, self._rest_s(hand), why, error)
+        return self._undone(hand, why, error)
+
+    def _undone(
+        self,
+        hand: InHand,
+        why: str,
+        error: BaseException | None = None,
+        *,
+        outcome: Outcome = Outcome.FAILED,
+    ) -> Ended:
+        return Ended(outcome, self._rest_s(hand), why, error, is_last=self._is_last(hand))
+
+    def _is_last(self, hand: InHand) -> bool:
+        """Exactly the last: a queue that goes on to deliver has been told of another number since,
+        or counts loosely, and what it delivers rests.
+        """
+        return hand.message.received == self._max_receives
 
     def _rest_s(self, hand: InHand) -> float:
+        """What can only go to the dead letters waits for nothing."""
+        if self._is_last(hand):
+            return 0.0
         return self._backoff.seconds(hand.message.received, self._draw)
 
 

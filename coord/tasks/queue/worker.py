@@ -123,6 +123,7 @@ class Worker:
         self._enqueuer: Enqueuer | None = None
         self._pauses: Pauses | None = None
         self._last_counts: Mapping[str, int] = {}
+        self._failure: Exception | None = None
         if self._scheduled and ledger is None:
             raise ConfigError(
                 f"task {self._scheduled[0].name!r} has a schedule, and this worker has no ledger",
@@ -184,6 +185,7 @@ class Worker:
             memory=memory,
             clock=self._clock,
             listener=self._listener or LogListener(queue.name),
+            broke=self._broke,
         )
         if self._fleet_role is not None:
             self._pauses = Pauses(
@@ -217,6 +219,10 @@ class Worker:
 
     def _trouble(self, why: str) -> None:
         self._heard().trouble(why)
+
+    def _broke(self, error: Exception) -> None:
+        self._failure = self._failure or error
+        self.stop()
 
     def _heard(self) -> Heard:
         return Heard(self._listener or LogListener(self.url))
@@ -274,7 +280,8 @@ class Worker:
         """Start if need be, and run until `stop()`, SIGTERM or SIGINT, or until nothing is left.
 
         Nothing left (`until_empty`): no message is ready, in flight (with anybody) or delayed.
-        Signal handlers are installed on the main thread only, and put back.
+        Signal handlers are installed on the main thread only, and put back. Raises what an
+        `admission` raised that cannot say any more what begins next, once all has ended.
         """
         with stopped_by_signals(self.stop):
             try:
@@ -292,6 +299,8 @@ class Worker:
                         break
             finally:
                 self.close()
+        if self._failure is not None:
+            raise self._failure
 
     def _is_empty(self, engine: Engine) -> bool:
         assert self._queue is not None  # noqa: S101  it is open while we run
@@ -355,7 +364,13 @@ def handlers_of(tasks: Iterable[Any]) -> dict[str, Handler]:
             raise ConfigError(
                 f"two tasks are named {spec.name!r}", cure="Give one of them another: @task('…')."
             )
-        found[spec.name] = Handler.of(spec.name, function, timeout_s=spec.timeout_s, once=spec.once)
+        found[spec.name] = Handler.of(
+            spec.name,
+            function,
+            timeout_s=spec.timeout_s,
+            progress_timeout_s=spec.progress_timeout_s,
+            once=spec.once,
+        )
     if not found:
         raise ConfigError("a worker without tasks", cure="Give it at least one: tasks=[…].")
     return found

@@ -61,7 +61,7 @@ def test_nothing_waits_behind_a_handler_that_was_always_quick_and_hangs() -> Non
         return backlog.ended(one, 0.0, and_next=True)
 
     backlog.put([hand(clock, n) for n in range(10)])
-    Crew(backlog, work, 4).start()
+    Crew(backlog, work, 4, broke=_nothing).start()
     assert last.wait(WITHIN_S)
     assert backlog.close() == []
 

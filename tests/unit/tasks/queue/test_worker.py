@@ -16,6 +16,7 @@ from coord.tasks import Job, Ledger, Worker, task
 from coord.tasks.job import Unit
 from coord.tasks.ledger import State
 from coord.tasks.memory import LedgerMemory
+from coord.tasks.queue.admission import Fixed
 from coord.tasks.queue.hand import InHand
 from coord.tasks.queue.worker import handlers_of
 from coord.testing.clock import ManualClock
@@ -194,3 +195,66 @@ def test_the_error_of_a_coroutine_is_told_also_if_it_cannot_be_recorded(tmp_path
         with pytest.raises(LookupError, match="the real one") as found:
             asyncio.run(job.once("k", effect))
     assert "not in the ledger" in found.value.__notes__[0]
+
+
+class _Halting(Fixed):
+    """Fails when it is asked for the third time what begins next."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.asked = 0
+
+    def take(self, running: int, now: float) -> InHand | None:
+        self.asked += 1
+        if self.asked >= 3:
+            raise RuntimeError("a bug in take")
+        return super().take(running, now)
+
+
+@task("work")
+async def awaited(job: Job) -> None:
+    """Does it on the loop."""
+
+
+@pytest.mark.parametrize("one", [work, awaited], ids=["plain", "coroutine"])
+def test_an_admission_that_cannot_say_what_is_next_ends_the_worker_with_its_error(
+    one: object,
+) -> None:
+    """And not a thread, without a word, which leaves a worker that does nothing for ever."""
+    queue, notes = Scripted([message(n) for n in range(6)]), Notes()
+    worker = _worker(queue, tasks=[one], admission=_Halting(), listener=notes)
+    with pytest.raises(RuntimeError, match="a bug in take"):
+        worker.run()
+    counts = worker.counts
+    assert counts["done"] + counts["returned"] == counts["received"]
+    assert counts["returned"] >= 1, "what it had is given back"
+    assert {change.seconds for change in queue.hidden} == {0.0}
+    assert any("a bug in take" in told for told in notes.troubles)
+
+
+def test_handlers_that_still_run_when_their_time_is_over_are_named_one_by_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begun = threading.Barrier(3)
+
+    @task("slow")
+    def slow(job: Job) -> None:
+        begun.wait(WITHIN_S)
+        while not job.cancelled:
+            job.wait(WITHIN_S)
+
+    queue = Scripted([message(n) for n in range(2)])
+    worker = _worker(queue, tasks=[slow], concurrency=2, drain_s=0.1)
+    with caplog.at_level("WARNING", logger="coord.queue"), worker:
+        begun.wait(WITHIN_S)
+    told = [one.getMessage() for one in caplog.records if "not-drained" in one.getMessage()]
+    assert len(told) == 2
+    assert all("slow" in one for one in told)
+    assert {f"m{n}" for n in range(2) for one in told if f"m{n}" in one} == {"m0", "m1"}
+
+
+def test_handlers_that_end_in_time_are_not_named(caplog: pytest.LogCaptureFixture) -> None:
+    queue = Scripted([message(1)])
+    with caplog.at_level("WARNING", logger="coord.queue"), _worker(queue):
+        queue.wait_for(lambda: bool(queue.deleted))
+    assert not caplog.records
