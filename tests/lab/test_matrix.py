@@ -115,6 +115,14 @@ def test_a_cell_that_was_not_played_to_its_end_is_red() -> None:
     assert "(1) WorkerFailed: m1 ended by itself" in table
 
 
+def test_a_long_reason_is_one_line_and_no_more_than_fits() -> None:
+    table = _table(failed(CELL, PLAN, "WorkerFailed: Trace\n  back | " + "x " * 500))
+    [note] = [line for line in table.splitlines() if line.startswith("(1) ")]
+    assert note.startswith("(1) WorkerFailed: Trace back / x x")
+    assert note.rstrip().endswith("…")
+    assert len(note) < 320
+
+
 def test_what_was_the_store_s_is_told_with_its_reason() -> None:
     table = _table(replace(_outcome(), excused=("split: the store broke it",) * 2))
     assert _row(table)[1].endswith("3:0:2 (1)")
@@ -221,6 +229,16 @@ def test_all_is_played_again_if_that_is_asked_for(tmp_path: Path, played: _Playe
     Results(tmp_path / "cells.jsonl").add(_outcome(CELL))
     assert _ask("--again") == 0
     assert CELL.name in played.names
+
+
+@pytest.mark.parametrize(("more", "again"), [((), False), (("--red",), True)])
+def test_a_broken_rule_stays_until_its_cell_is_asked_for_again(
+    tmp_path: Path, played: _Played, more: tuple[str, ...], again: bool
+) -> None:
+    """Another throw of the dice does not make it undone."""
+    Results(tmp_path / "cells.jsonl").add(replace(_outcome(CELL), state="broken"))
+    assert _ask(*more) == 1
+    assert (CELL.name in played.names) is again
 
 
 def test_a_red_cell_ends_it_with_1_and_is_told_with_its_run(

@@ -47,11 +47,12 @@ def main(words: Sequence[str] | None = None) -> int:
 def _play(asked: argparse.Namespace, plan: Plan, results: Results) -> None:
     """Those that were asked for and have not been played yet, as they would be now."""
     done = {} if asked.again else _of(plan, results)
+    over_again = {"failed", "broken"} if asked.red else {"failed"}
     left = [
         cell
         for cell in cells()
         if _chosen(cell, asked)
-        and (cell.name not in done or done[cell.name].state == "failed")
+        and (cell.name not in done or done[cell.name].state in over_again)
         and not unfit(cell, plan)
     ]
     over = 0
@@ -99,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=Plan().seed)
     parser.add_argument("--ttl", default=f"{Plan().ttl_s:g}s")
     parser.add_argument("--again", action="store_true", help="also what has been played already")
+    parser.add_argument("--red", action="store_true", help="also what is red, once more")
     parser.add_argument("--render", action="store_true", help="play nothing, write the table")
     return parser
 

@@ -6,6 +6,7 @@ Owns these words. Computes nothing: the figures are the results', the reasons th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from textwrap import shorten
 
 from tests.lab.matrix.cells import ROWS, Cell, Plan, columns, unfit
 from tests.lab.matrix.results import Figures, Outcome
@@ -17,6 +18,7 @@ END = "<!-- matrix: end -->"
 RED = "🔴"
 _HEADS = {"sqlite": "SQLite", "etcd": "etcd ×3", "zookeeper": "ZooKeeper ×3"}
 _HEADS["dynamodb"] = "DynamoDB Local"
+_LONGEST = 300
 _NOT_PLAYED = "not played"
 
 
@@ -27,7 +29,8 @@ class _Notes:
         self._numbers: dict[str, int] = {}
 
     def mark(self, text: str) -> str:
-        return f"({self._numbers.setdefault(text, len(self._numbers) + 1)})"
+        told = shorten(text.replace("|", "/"), _LONGEST, placeholder=" …")
+        return f"({self._numbers.setdefault(told, len(self._numbers) + 1)})"
 
     def lines(self) -> Iterator[str]:
         for text, number in self._numbers.items():
