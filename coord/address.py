@@ -52,9 +52,16 @@ class Address(NamedTuple):
 
 
 def parsed_address(
-    url: str, *, scheme: str, options: Collection[str], syntax: str, deep: bool = False
+    url: str,
+    *,
+    scheme: str,
+    options: Collection[str],
+    syntax: str,
+    deep: bool = False,
+    noun: str = "store",
 ) -> Address:
-    """Take `url` apart. `deep`: the path may have parts before the group's name.
+    """Take `url` apart. `deep`: the path may have parts before the group's name. `noun`: what
+    errors call the thing that it names.
 
     The group is "default" where the path names none. Raises ConfigError, with `syntax` as its
     cure, for another scheme, secrets, options that are unknown or repeated, and bad names.
@@ -66,13 +73,14 @@ def parsed_address(
             cure="URLs end up in logs: give credentials the way the store's page says. " + syntax,
         )
     if parts.scheme != scheme or not authority or parts.fragment:
-        raise ConfigError(f"{url!r} names no {scheme} store", cure=syntax)
+        raise ConfigError(f"{url!r} names no {scheme} {noun}", cure=syntax)
     path = [unquote(part) for part in parts.path.split("/") if part]
     if len(path) > 1 and not deep:
         raise ConfigError(f"{url!r} has more than a group's name in its path", cure=syntax)
     group = checked_name("group", path[-1] if path else "default")
     parents = tuple(checked_name("path", part) for part in path[:-1])
-    return Address(url, authority, parents, group, _options(url, parts.query, options, syntax))
+    more = _options(url, parts.query, options, syntax, noun)
+    return Address(url, authority, parents, group, more)
 
 
 def positive_option(address: Address, name: str, default: float) -> float:
@@ -108,14 +116,16 @@ def _split(url: str, syntax: str) -> tuple[str, SplitResult]:
     return authority, urlsplit(f"{scheme}{separator}x{rest[len(authority) :]}")
 
 
-def _options(url: str, query: str, known: Collection[str], syntax: str) -> Mapping[str, str]:
+def _options(
+    url: str, query: str, known: Collection[str], syntax: str, noun: str
+) -> Mapping[str, str]:
     pairs = parse_qsl(query, keep_blank_values=True)
     values = dict(pairs)
     unknown = sorted(values.keys() - set(known))
     if unknown:
         told = f" (it has {', '.join(sorted(known))})" if known else ""
         raise ConfigError(
-            f"{url!r} has {unknown[0]!r}, which this store does not know{told}", cure=syntax
+            f"{url!r} has {unknown[0]!r}, which this {noun} does not know{told}", cure=syntax
         )
     if len(values) != len(pairs):
         raise ConfigError(f"{url!r} says an option twice", cure=syntax)

@@ -35,7 +35,9 @@ class Target(NamedTuple):
 
 def parsed(url: str) -> Target:
     """Read `sqs://name?…`. Raises ConfigError."""
-    address = parsed_address(url, scheme="sqs", options=PLACE_OPTIONS, syntax=_SYNTAX, deep=True)
+    address = parsed_address(
+        url, scheme="sqs", options=PLACE_OPTIONS, syntax=_SYNTAX, deep=True, noun="queue"
+    )
     name, account, region = _named(address)
     region, endpoint = place_in(address, syntax=_SYNTAX, region=region)
     if not _NAME.fullmatch(name):

@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 _NO, _UNKNOWN = Certainty.NOT_APPLIED, Certainty.UNKNOWN
+_MOST_WRAPPED = 10
 
 THROTTLED = frozenset(
     {
@@ -145,8 +146,7 @@ def unanswered(failure: Exception, party: Party) -> Verdict:
             _UNKNOWN,
         )
     if names & {"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"}:
-        cause = f"{where} cannot be reached"
-        return unavailable(cause, party, _NO, again=True, link=True)
+        return _unreached(failure, party)
     if "ReadTimeoutError" in names:
         return unavailable(f"{where} did not answer in time", party, again=True, link=True)
     if names & {"ConnectionClosedError", "HTTPClientError", "ResponseStreamingError"}:
@@ -155,13 +155,34 @@ def unanswered(failure: Exception, party: Party) -> Verdict:
             party,
             again=True,
             link=True,
-            cure=f"Check that it is {party.service}, and whether its port wants https://; "
-            f"{party.user} tries again by itself.",
+            cure="See that it still runs. If it never answers, check that it is "
+            f"{party.service}, and whether its port wants https://; {party.user} tries again by "
+            "itself.",
         )
     if names & {"ResponseParserError", "UnicodeDecodeError", "JSONDecodeError"}:
         return stranger(party)
     error = InternalError(f"{type(failure).__name__} from botocore: {_short(failure)}")
     return Verdict(error, _UNKNOWN)
+
+
+def _unreached(failure: Exception, party: Party) -> Verdict:
+    cause, cure = f"{party.where} cannot be reached", ""
+    if _is_connection_refused(failure):
+        cause += ": nobody listens there"
+        cure = f"Compare host and port, and see that it runs; {party.user} tries again by itself."
+    return unavailable(cause, party, _NO, again=True, link=True, cure=cure)
+
+
+def _is_connection_refused(failure: BaseException | None) -> bool:
+    """The system's own word stands inside: botocore and urllib3 wrap it, each in its way."""
+    for _ in range(_MOST_WRAPPED):
+        if failure is None or isinstance(failure, ConnectionRefusedError):
+            break
+        inner = getattr(failure, "kwargs", {}).get("error")
+        failure = (
+            inner if isinstance(inner, BaseException) else failure.__cause__ or failure.__context__
+        )
+    return isinstance(failure, ConnectionRefusedError)
 
 
 def told_by_all(answer: Answer, party: Party) -> Verdict | None:

@@ -65,9 +65,14 @@ class LazyCommand(click.RichCommand):
         **extra: Any,  # noqa: ANN401  click's own signature
     ) -> click.Context:
         """The context of the real command, which click then invokes."""
+        return self.real.make_context(info_name, args, parent, **extra)
+
+    @property
+    def real(self) -> click.Command:
+        """What the row stands for; imports it."""
         module, attribute = self._target.split(":")
-        real: click.Command = getattr(import_module(module), attribute)
-        return real.make_context(info_name, args, parent, **extra)
+        found: click.Command = getattr(import_module(module), attribute)
+        return found
 
 
 class CoordGroup(click.RichGroup):
@@ -127,7 +132,7 @@ class CoordGroup(click.RichGroup):
         except Abort:
             code = ExitCode.INTERRUPTED
         except ClickException as error:
-            code = _print_usage(error, as_json=as_json)
+            code = _print_usage(error, words, as_json=as_json)
         except CoordError as error:
             code = exit_code_of(error)
             print_failure(error, code, as_json=as_json)
@@ -147,9 +152,23 @@ def _similar(name: str, group: click.Group) -> str:
     return f"; did you mean {' or '.join(found)}?" if found else ""
 
 
-def _print_usage(error: ClickException, *, as_json: bool) -> ExitCode:
+def _path_of(words: Sequence[str]) -> str:
+    """Which command a line names, as far as it does: not all errors of click know theirs."""
+    found: click.Command = cli
+    path = "coord"
+    for word in words:
+        if not isinstance(found, click.Group) or word not in found.commands:
+            break
+        path = f"{path} {word}"
+        found = found.commands[word]
+        if isinstance(found, LazyCommand):
+            found = found.real
+    return path
+
+
+def _print_usage(error: ClickException, words: Sequence[str], *, as_json: bool) -> ExitCode:
     context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "coord"
+    path = context.command_path if context is not None else _path_of(words)
     cause = error.format_message()
     if isinstance(error, NoSuchOption) and not error.possibilities and context is not None:
         cause = f"{path} has no option {error.option_name}"

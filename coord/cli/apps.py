@@ -17,6 +17,7 @@ import rich_click as click
 import coord
 from coord.errors import ConfigError, CoordError
 from coord.tasks import spec_of, tasks_of
+from coord.tasks.queue.payload import check_takes_job
 
 __all__ = ["app_option", "tasks_in"]
 
@@ -45,6 +46,8 @@ def tasks_in(app: str) -> list[_Task]:
         raise ConfigError(
             f"{app!r} has no tasks", cure="Mark functions with @task: `from coord import task`."
         )
+    for function in found:
+        check_takes_job(spec_of(function).name, function)
     return found
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "Handler",
     "JsonCodec",
     "Unreadable",
+    "check_takes_job",
     "outgoing",
     "read",
 ]
@@ -111,18 +112,7 @@ class Handler:
         once: bool = True,
     ) -> Handler:
         """Raises `ConfigError` for a function that cannot take a job as its first argument."""
-        parameters = list(inspect.signature(function).parameters.values())
-        first, others = (parameters[0] if parameters else None), parameters[1:]
-        positional = (
-            inspect.Parameter.POSITIONAL_ONLY,
-            inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            inspect.Parameter.VAR_POSITIONAL,
-        )
-        if first is None or first.kind not in positional:
-            raise ConfigError(
-                f"task {name!r}: {getattr(function, '__qualname__', function)} takes no job",
-                cure="Give it a first argument: def task(job, ...).",
-            )
+        first, *others = check_takes_job(name, function)
         named = [p for p in others if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         takes_any = any(p.kind is p.VAR_KEYWORD for p in others)
         return cls(
@@ -136,6 +126,22 @@ class Handler:
             allowed=None if takes_any else frozenset(p.name for p in named),
             first=first.name,
         )
+
+
+def check_takes_job(name: str, function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of a task. `ConfigError` unless the first can be given the job."""
+    parameters = list(inspect.signature(function).parameters.values())
+    positional = (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        inspect.Parameter.VAR_POSITIONAL,
+    )
+    if not parameters or parameters[0].kind not in positional:
+        raise ConfigError(
+            f"task {name!r}: {getattr(function, '__qualname__', function)} takes no job",
+            cure="Give it a first argument: def task(job, ...).",
+        )
+    return parameters
 
 
 class Call(NamedTuple):

@@ -110,6 +110,14 @@ def test_a_server_that_is_away_is_told_of_in_time(desk: Desk) -> None:
     with pytest.raises(StoreUnavailable, match="cannot be reached") as caught:
         desk.open("sqs://jobs?region=us-east-1&endpoint=http://127.0.0.1:9")
     assert caught.value.certainty is Certainty.NOT_APPLIED
+    assert "nobody listens there" in caught.value.cause
+    assert "https" not in caught.value.cure
+
+
+@pytest.mark.parametrize("url", ["sqs://", "sqs://?region=us-east-1"], ids=["bare", "region"])
+def test_a_url_without_a_name_names_no_queue(desk: Desk, url: str) -> None:
+    with pytest.raises(ConfigError, match="names no sqs queue"):
+        desk.open(url)
 
 
 @pytest.mark.parametrize("wait_s", [0.0, 2.0])

@@ -182,6 +182,40 @@ def test_a_wrong_command_line_says_what_is_wrong(words: list[str], says: str) ->
 
 
 @pytest.mark.parametrize(
+    ("words", "path"),
+    [
+        (["queue", "run", "sqlite:///q.db", "--app"], "coord queue run"),
+        (["tasks", "list", "--app"], "coord tasks list"),
+        (["status", "--timeout"], "coord status"),
+        (["reshape", "memory://", "r"], "coord reshape"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_command_line_points_at_the_help_of_its_own_command(
+    words: list[str], path: str
+) -> None:
+    """Also where click does not know which command it was reading."""
+    assert f"`{path} --help`" in run(*words).stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["tasks", "list"], ["queue", "run", "sqlite:///q.db"]], ids=["list", "run"]
+)
+def test_a_task_that_takes_no_job_is_refused_wherever_tasks_are_named(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f"jobless_{words[0]}"
+    code = "from coord import task\n\n\n@task('sweep')\ndef sweep(): pass\n"
+    (tmp_path / f"{name}.py").write_text(code)
+    result = run(*words, "--app", name)
+    assert result.exit_code == ExitCode.CONFIG
+    assert "task 'sweep': sweep takes no job" in result.stderr
+    assert "def task(job, ...)" in result.stderr
+
+
+@pytest.mark.parametrize(
     ("url", "code", "says"),
     [
         ("x.db", 5, "Write SCHEME://"),
