@@ -46,15 +46,18 @@ def play_cell(
     plan: Plan,
     *,
     events: Path,
+    scratch: Path | None = None,
     interrupted: Callable[[], None] = lambda: None,
     breaking: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Outcome:
     """Play it and judge it; `events` is an empty directory and then holds the run.
 
+    `scratch`: where the fleet and a store's files lie meanwhile; None: where temporary files do.
+
     Whatever keeps it from being played to its end is its outcome. Raises what `interrupted` does.
     """
     began_s = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="coord-matrix-") as work:
+    with tempfile.TemporaryDirectory(prefix="coord-matrix-", dir=scratch) as work:
         try:
             verdict = perform(
                 scenario_of(cell, plan),
