@@ -1,4 +1,8 @@
-"""Kills, pauses and restarts of the workers of a depot, for as long as there is work."""
+"""Kills, pauses and restarts of the workers of a depot, for as long as there is work.
+
+Kills and pauses are aimed: a worker is stopped first, and then its journal says whether it had a
+handler running. So what is claimed of workers that are struck at work does not hang on luck.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,47 @@ __all__ = ["rage"]
 
 _EVERY_S = 0.6
 _LOOK_S = 0.05
+_SIGNALS = {"killed": signal.SIGKILL, "paused": signal.SIGSTOP, "ended": signal.SIGTERM}
+
+
+class _Aim:
+    """Who is at work, as the journal says; each line of it is read once."""
+
+    def __init__(self, depot: Depot) -> None:
+        self._path = depot.folder / "journal"
+        self._read = 0
+        self._open: dict[str, set[tuple[str, str]]] = {}
+
+    def stopped_at_work(self, haulers: Sequence[Hauler]) -> Hauler | None:
+        """Stop the first of these that has a handler running, and leave it so."""
+        for hauler in haulers:
+            if not self._is_at_work(hauler):
+                continue
+            hauler.stop()
+            if self._is_at_work(hauler):
+                return hauler
+            hauler.signal(signal.SIGCONT)
+        return None
+
+    def _is_at_work(self, hauler: Hauler) -> bool:
+        self._read_on()
+        return bool(self._open.get(hauler.name))
+
+    def _read_on(self) -> None:
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as journal:
+            journal.seek(self._read)
+            text = journal.read()
+        text = text[: text.rfind(b"\n") + 1]
+        self._read += len(text)
+        for line in text.decode().splitlines():
+            _, what, message, received, name, _ = line.split(" ", 5)
+            mine = self._open.setdefault(name, set())
+            if what == "start":
+                mine.add((message, received))
+            elif what in {"completed", "known", "told", "ended"}:
+                mine.discard((message, received))
 
 
 def rage(
@@ -25,15 +70,17 @@ def rage(
     within_s: float,
     more: Sequence[Callable[[], None]] = (),
     every_s: float = _EVERY_S,
-    seed: int = 7,
+    most: float = float("inf"),
 ) -> Counter[str]:
     """Strike one worker after the other until the queue is empty; how often each strike fell.
 
-    `pause_s`: for how long a worker is stopped. `more`: strikes of another kind. Those who are
-    killed or ended are replaced. All are ended in order at the end.
+    `pause_s`: for how long a worker is stopped. `more`: strikes of another kind. `most`: so many in
+    all. Those who are killed or ended are replaced; in the end all are ended in order. The first is
+    killed as soon as it is at work; who is killed or stopped later is at work if anybody is.
     """
-    draw = random.Random(seed)
+    draw = random.Random(7)
     live = [start() for _ in range(workers)]
+    aim = _Aim(depot)
     paused: list[tuple[float, Hauler]] = []
     struck: Counter[str] = Counter()
     end_s = time.monotonic() + within_s
@@ -47,19 +94,26 @@ def rage(
             paused.remove((due_s, hauler))
             hauler.signal(signal.SIGCONT)
             live.append(hauler)
-        if now >= next_s and live:
+        draw.shuffle(live)
+        if not struck["killed at work"] and (first := aim.stopped_at_work(live)):
+            struck["killed at work"] += 1
+            first.signal(signal.SIGKILL)
+            live[live.index(first)] = start()
+        elif now >= next_s and live and struck.total() < most:
             next_s = now + every_s
             what = draw.choice(["killed", "paused", "ended", *(["struck"] if more else [])])
-            struck[what] += 1
             if what == "struck":
+                struck[what] += 1
                 draw.choice(more)()
                 continue
-            hauler = live.pop(draw.randrange(len(live)))
+            found = None if what == "ended" else aim.stopped_at_work(live)
+            struck[f"{what} at work" if found else what] += 1
+            victim = found or live[0]
+            live.remove(victim)
+            victim.signal(_SIGNALS[what])
             if what == "paused":
-                hauler.signal(signal.SIGSTOP)
-                paused.append((now + pause_s, hauler))
+                paused.append((now + pause_s, victim))
             else:
-                hauler.signal(signal.SIGKILL if what == "killed" else signal.SIGTERM)
                 live.append(start())
         time.sleep(_LOOK_S)
     for _, hauler in paused:

@@ -74,6 +74,11 @@ class Hauler:
         """Send one."""
         self._popen.send_signal(number)
 
+    def stop(self) -> None:
+        """SIGSTOP; when this returns it stands still, or has ended."""
+        self.signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._popen.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
     def end(self) -> None:
         """SIGTERM, and the orderly end that it asks for; at once if it has hardly begun."""
         self.signal(signal.SIGTERM)

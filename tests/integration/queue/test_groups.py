@@ -27,7 +27,7 @@ def test_within_a_group_nothing_succeeds_before_what_came_first(
         return depot.begin(visibility_s=2.0, concurrency=10, drain_s=1.0, base_s=0.1)
 
     depot.send("plain", _COUNT, groups=_GROUPS, s=0.02, fails=0.1)
-    rage(depot, start, 3, pause_s=3.0, within_s=100.0, every_s=1.5)
+    rage(depot, start, 3, pause_s=3.0, within_s=200.0, every_s=1.5, most=6)
     first: dict[int, int] = {}
     for place, line in enumerate(depot.lines("success")):
         first.setdefault(int(line.detail), place)

@@ -18,7 +18,7 @@ from tests.integration.queue.places import Place
 
 pytestmark = [pytest.mark.xdist_group("queue"), pytest.mark.timeout(300)]
 
-_ROUNDS = 20
+_ROUNDS = [8, pytest.param(40, marks=pytest.mark.soak)]
 _HANDOVERS = 3
 _TAKE_S = 20.0
 
@@ -36,8 +36,9 @@ def _take(depot: Depot, count: int) -> dict[str, float]:
     return found
 
 
+@pytest.mark.parametrize("rounds", _ROUNDS)
 def test_who_loses_a_message_is_told_before_anybody_else_can_have_it(
-    place: Place, depot: Depot
+    place: Place, depot: Depot, rounds: int
 ) -> None:
     """Plain functions and coroutines, round after round, while all requests of their worker fail.
 
@@ -45,7 +46,7 @@ def test_who_loses_a_message_is_told_before_anybody_else_can_have_it(
     """
     worker = depot.start(visibility_s=2.0, concurrency=8, url=place.way(), wait_s=0.2)
     taken: dict[str, float] = {}
-    for number in range(1, _ROUNDS + 1):
+    for number in range(1, rounds + 1):
         for task in ("plain", "plain", "coro", "coro"):
             depot.send(task, 1, s=60.0)
         until(lambda: len(depot.those("start")) == 4 * number)  # noqa: B023  it is called here
@@ -60,7 +61,7 @@ def test_who_loses_a_message_is_told_before_anybody_else_can_have_it(
             worker.signal(signal.SIGCONT)
     looks = {line.message: line.at for line in depot.lines("last-ok")}
     told = {line.message: line.at for line in depot.lines("told")}
-    assert len(told) == len(taken) == 4 * _ROUNDS
+    assert len(told) == len(taken) == 4 * rounds
     margins = [taken[one] - told[one] for one in taken]
     least_s, usual_s = min(margins), statistics.median(margins)
     sys.stdout.write(f"told {least_s:.3f} s before at the least, {usual_s:.3f} s mostly\n")

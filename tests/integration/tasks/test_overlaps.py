@@ -1,14 +1,15 @@
 """Runs that outlast their period, in every mode, on real processes: what becomes of each tick.
 
-A part takes longer than two periods. What each policy promises is read from the runs' own journal,
-and what was left out must stand in the log.
+A part takes longer than two periods, and the fleets of all modes run side by side. What each policy
+promises is read from the runs' own journal, and what was left out must stand in the log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from coord.tasks import Tick
 from tests.integration.fleet import until
 from tests.integration.tasks.tickers import Run, Tickers
 
-pytestmark = pytest.mark.xdist_group("modes")
+pytestmark = [pytest.mark.xdist_group("modes"), pytest.mark.timeout(240)]
 
 _EVERY_S = 1.0
 _TAKES_S = 2.5
@@ -25,30 +26,41 @@ _PARTS = 2
 _MODES = ["single", "localized", "co-leaders", "queue"]
 
 
+_BRIEF, _LONG = 4, 24  # runs of each fleet
+
+
 @pytest.fixture
-def tickers(tmp_path: Path) -> Iterator[Tickers]:
-    made = Tickers(tmp_path)
+def fleets(tmp_path: Path) -> Iterator[Callable[..., dict[str, Tickers]]]:
+    """Plays fleets of several modes side by side, each with files of its own."""
+    made: dict[str, Tickers] = {}
+
+    def play(modes: list[str], overlap: str, *, runs: int, **told: Any) -> dict[str, Tickers]:  # noqa: ANN401
+        """Two processes each until so many runs of each have ended, then an orderly end."""
+        processes = {}
+        for named in modes:
+            folder = tmp_path / named
+            folder.mkdir()
+            tickers = made[named] = Tickers(folder)
+            mode, _, other = named.partition("-r")
+            wanted = {"takes_s": _TAKES_S, "overlap": "replace" if other else overlap, **told}
+            processes[named] = tickers.begin(mode, 2, every_s=_EVERY_S, parts=_PARTS, **wanted)
+        for named, started in processes.items():
+            made[named].await_served(started)
+        for tickers in made.values():
+            until(lambda: _ended(tickers) >= runs, within_s=90.0 + 3.0 * runs)  # noqa: B023
+        for named, started in processes.items():
+            made[named].end(started)
+        return made
+
     try:
-        yield made
+        yield play
     finally:
-        made.close()
+        for tickers in made.values():
+            tickers.close()
 
 
-def _fleet(
-    tickers: Tickers,
-    mode: str,
-    overlap: str,
-    *,
-    runs: int,
-    missed: str = "once",
-    takes_s: float = _TAKES_S,
-) -> None:
-    """Two processes until so many runs have ended, then an orderly end."""
-    processes = tickers.start(
-        mode, 2, every_s=_EVERY_S, takes_s=takes_s, parts=_PARTS, overlap=overlap, missed=missed
-    )
-    until(lambda: sum(run.end is not None for run in tickers.runs()) >= runs, within_s=90.0)
-    tickers.end(processes)
+def _ended(tickers: Tickers) -> int:
+    return sum(run.end is not None for run in tickers.runs())
 
 
 def _check_each_unit(tickers: Tickers) -> list[Run]:
@@ -68,53 +80,69 @@ def _check_each_unit(tickers: Tickers) -> list[Run]:
     return runs
 
 
-def _ended_by_itself(runs: list[Run]) -> list[Run]:
-    """Those that did not end with their process."""
-    last_s = max(run.began.at_s for run in runs)
+def _ended_by_itself(tickers: Tickers) -> list[Run]:
+    """Those that did not end with their process, and had time to be told of."""
+    runs = tickers.runs()
+    last_s = min(tickers.end_asked_s, max(run.began.at_s for run in runs))
     return [run for run in runs if run.end is not None and run.end.at_s < last_s]
 
 
-@pytest.mark.parametrize("mode", ["single", "localized", "co-leaders"])
+_RUNS = pytest.mark.parametrize(
+    "runs",
+    [_BRIEF, pytest.param(_LONG, marks=[pytest.mark.soak, pytest.mark.timeout(600)])],
+)
+
+
+@_RUNS
 def test_the_run_is_told_and_the_newer_tick_runs_where_it_replaces(
-    tickers: Tickers, mode: str
+    fleets: Callable[..., dict[str, Tickers]], runs: int
 ) -> None:
-    _fleet(tickers, mode, "replace", runs=8, takes_s=_LONG_S)
-    runs = _check_each_unit(tickers)
-    ended = _ended_by_itself(runs)
-    assert len(ended) >= 4
-    for run in ended:
-        assert run.end is not None
-        assert run.end.what == "told", "it takes longer than its period"
-        assert run.end.at_s - run.began.at_s < _LONG_S
-        unit = run.began.tick, run.began.part
-        assert tickers.skipped().get(unit) == {"replaced"}, tickers.logs()
-    for run in runs:
-        again = [one for one in runs if one.began[2:4] == run.began[2:4]]
-        assert len(again) == 1, "what was replaced is not begun again"
+    modes = ["single", "localized", "co-leaders"]
+    for tickers in fleets(modes, "replace", runs=2 * runs, takes_s=_LONG_S).values():
+        seen = _check_each_unit(tickers)
+        ended = _ended_by_itself(tickers)
+        assert len(ended) >= runs
+        for run in ended:
+            assert run.end is not None
+            assert run.end.what == "told", "it takes longer than its period"
+            assert run.end.at_s - run.began.at_s < _LONG_S
+            unit = run.began.tick, run.began.part
+            assert tickers.skipped().get(unit) == {"replaced"}, tickers.logs()
+        for run in seen:
+            again = [one for one in seen if one.began[2:4] == run.began[2:4]]
+            assert len(again) == 1, "what was replaced is not begun again"
 
 
-@pytest.mark.parametrize("mode", _MODES)
-def test_the_newer_tick_is_dropped_where_it_is_skipped(tickers: Tickers, mode: str) -> None:
-    _fleet(tickers, mode, "skip", runs=6)
-    runs = _check_each_unit(tickers)
-    for run in _ended_by_itself(runs):
-        assert run.end is not None
-        assert run.end.what == "done"
-        part, following = run.began.part, run.began.tick.shifted(round(_EVERY_S * 1e6))
-        assert "overlap" in tickers.skipped().get((following, part), set()), tickers.logs()
+@_RUNS
+def test_the_newer_tick_is_dropped_where_it_is_skipped(
+    fleets: Callable[..., dict[str, Tickers]], runs: int
+) -> None:
+    for tickers in fleets(_MODES, "skip", runs=runs).values():
+        _check_each_unit(tickers)
+        ended = _ended_by_itself(tickers)
+        assert ended
+        for run in ended:
+            assert run.end is not None
+            assert run.end.what == "done"
+            part, following = run.began.part, run.began.tick.shifted(round(_EVERY_S * 1e6))
+            assert "overlap" in tickers.skipped().get((following, part), set()), tickers.logs()
 
 
-@pytest.mark.parametrize("mode", [*_MODES, "queue-replace"])
-def test_every_tick_waits_for_its_turn_where_they_queue(tickers: Tickers, mode: str) -> None:
+@_RUNS
+def test_every_tick_waits_for_its_turn_where_they_queue(
+    fleets: Callable[..., dict[str, Tickers]], runs: int
+) -> None:
     """With all of the window wanted none is dropped. On a queue those that replace wait too."""
-    overlap = "replace" if mode == "queue-replace" else "queue"
-    _fleet(tickers, mode.partition("-r")[0], overlap, runs=6, missed="catch-up")
-    runs = _check_each_unit(tickers)
-    assert not tickers.skipped()
-    for run in _ended_by_itself(runs):
-        assert run.end is not None
-        assert run.end.what == "done"
-    for part in range(_PARTS):
-        ticks = [run.began.tick for run in runs if run.began.part == part]
-        spread = [(tick.us - ticks[0].us) / 1e6 for tick in ticks]
-        assert spread == [_EVERY_S * n for n in range(len(ticks))], "in order, none left out"
+    modes = [*_MODES, "queue-replace"]
+    for tickers in fleets(modes, "queue", runs=runs, missed="catch-up").values():
+        seen = _check_each_unit(tickers)
+        assert not tickers.skipped()
+        ended = _ended_by_itself(tickers)
+        assert ended
+        for run in ended:
+            assert run.end is not None
+            assert run.end.what == "done"
+        for part in range(_PARTS):
+            ticks = [run.began.tick for run in seen if run.began.part == part]
+            spread = [(tick.us - ticks[0].us) / 1e6 for tick in ticks]
+            assert spread == [_EVERY_S * n for n in range(len(ticks))], "in order, none left out"

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -49,9 +50,17 @@ class Tickers:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._processes: list[subprocess.Popen[str]] = []
+        self.end_asked_s = float("inf")
+        """When the first orderly end was asked for, by the clock of the journal."""
 
     def start(self, mode: str, count: int, **settings: Any) -> list[subprocess.Popen[str]]:  # noqa: ANN401
         """Some of one kind; returns when all of them serve."""
+        made = self.begin(mode, count, **settings)
+        self.await_served(made)
+        return made
+
+    def begin(self, mode: str, count: int, **settings: Any) -> list[subprocess.Popen[str]]:  # noqa: ANN401
+        """Some of one kind, without waiting."""
         made = []
         for _ in range(count):
             name = f"{mode}-{len(self._processes)}"
@@ -66,13 +75,17 @@ class Tickers:
                 )
             self._processes.append(process)
             made.append(process)
-        for process in made:
+        return made
+
+    def await_served(self, processes: list[subprocess.Popen[str]]) -> None:
+        """Until all of these serve."""
+        for process in processes:
             assert process.stdout is not None
             assert process.stdout.readline().strip().isdigit(), self.logs()
-        return made
 
     def end(self, processes: list[subprocess.Popen[str]]) -> None:
         """SIGTERM, and the orderly end that it asks for."""
+        self.end_asked_s = min(self.end_asked_s, time.monotonic())
         for process in processes:
             process.send_signal(signal.SIGTERM)
         for process in processes:
