@@ -30,6 +30,7 @@ class Effects:
         self._group = group
         self._clock = clock
         self._sessions: dict[str, Session] = {}
+        self._unclosed: dict[str, Session] = {}
         self._calls: dict[type[c.StoreCommand], Callable[[Any], object]] = {
             c.OpenSession: self._open,
             c.Heartbeat: lambda command: self._session(command).heartbeat(command.beacon),
@@ -74,6 +75,17 @@ class Effects:
         return c.Opened(session.id, session.ttl_s, session.opened)
 
     def _close(self, command: c.CloseSession) -> None:
-        session = self._sessions.pop(command.session, None)
-        if session is not None:
+        """A close that failed may be asked for again, and nothing else: `_session` is done with it.
+
+        One such session is kept, the last: a member has one at a time.
+        """
+        session = self._sessions.pop(command.session, None) or self._unclosed.pop(
+            command.session, None
+        )
+        if session is None:
+            return
+        try:
             session.close()
+        except CoordError:
+            self._unclosed = {command.session: session}
+            raise

@@ -214,7 +214,8 @@ class Session(Protocol):
     def close(self) -> None:
         """End the session and let go of everything it holds, as unclean.
 
-        Idempotent, and no error on a session that is over already.
+        Idempotent, and no error on a session that is over already. After an error it may be
+        called again, as often as it takes; nothing but `close` is called on it any more.
         """
         ...
 

@@ -90,7 +90,7 @@ class Machine:
             c.Release: lambda command, event: self._claims.on_release_failed(command, event.now),
             c.Amend: lambda command, event: self._work.on_amend_failed(command, event.now),
             c.UpdateRecord: self._failed_update,
-            c.CloseSession: lambda _, event: self._session.on_closed(event.now),
+            c.CloseSession: lambda command, event: self._session.on_unclosed(command, event.now),
             c.ReadView: lambda _, event: self._group.on_view_failed(event.error, event.now),
             c.ReadBeacons: self._failed_beacons,
             c.Evict: self._failed_evict,

@@ -86,6 +86,8 @@ class Member:
         self._openings = 0
         self.proven_session = ""
         """The session that our latest landed opening, as far as we know, has made."""
+        self.unclosed = ""
+        """The session that we have given up and that the store may still have."""
         self._said: tuple[object, ...] = ()
         self._saying = record
         self._out: list[Command] = []

@@ -97,6 +97,9 @@ class SessionRules:
         keeper.backoff(now)
 
     def _meet_duplicate(self, error: DuplicateMember, now: float) -> None:
+        if error.session == self._m.unclosed:
+            self._m.unclosed = ""
+            self._m.emit(c.CloseSession(error.session))
         known = self._m.duplicate
         if known is None or known.session != error.session:
             since_s = self._m.attended.reading(now)
@@ -241,6 +244,18 @@ class SessionRules:
         if session is None:
             raise InternalError("a session that was live has no id")
         self._m.emit(c.CloseSession(session))
+
+    def on_unclosed(self, command: c.CloseSession, now: float) -> None:
+        """The store may still have it: if it stands in our own way, it is closed again.
+
+        Why that is safe whenever it lands: all trust in it ended before it was first closed, and
+        nobody will ever hold anything under its id again. Why it matters: a store that had no
+        quorum when we gave up may renew all leases when it has one (etcd does), and then the whole
+        fleet would wait for its own former names.
+        `test_a_member_whose_own_session_outlived_its_close_closes_it_again`.
+        """
+        self._m.unclosed = command.session
+        self.on_closed(now)
 
     def on_closed(self, now: float) -> None:
         """The session is closed as well as could be: the next one, or the end."""

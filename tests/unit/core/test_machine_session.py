@@ -237,6 +237,21 @@ def test_an_opening_whose_answer_was_lost_costs_a_look_and_not_a_ttl() -> None:
     assert world.until(lambda: host.machine.phase is SessionPhase.LIVE, within_s=3)
 
 
+def test_a_member_whose_own_session_outlived_its_close_closes_it_again() -> None:
+    """Heartbeats land and are not answered: given up, it is as fresh in the store as can be."""
+    world = _world()
+    host = world.add("a", ROLE)
+    assert world.until(lambda: bool(world.leaders()), within_s=10)
+    host.link.script(Fate.LOSE_REPLY, c.Heartbeat, times=None)
+    host.link.script(Fate.LOSE_REQUEST, c.CloseSession)
+    host.link.script(Fate.LOSE_REQUEST, c.OpenSession)  # so the next is under a new incarnation
+    assert world.until(lambda: host.machine.phase is not SessionPhase.LIVE, within_s=10)
+    assert world.until(lambda: bool(host.reports["waiting-for-name"]), within_s=5, step_s=0.01)
+    host.link.mend()
+    assert world.until(lambda: host.machine.phase is SessionPhase.LIVE, within_s=1.5)
+    world.verdict.check()
+
+
 def test_the_ghosts_of_several_lost_openings_never_block_the_name_for_good() -> None:
     world = _world()
     host = world.add("a")
