@@ -1,7 +1,7 @@
 """Kills, pauses and restarts of the workers of a depot, for as long as there is work.
 
-Kills and pauses are aimed: a worker is stopped first, and then its journal says whether it had a
-handler running. So what is claimed of workers that are struck at work does not hang on luck.
+Strikes are aimed: a worker is stopped first, and then its journal says whether it had a handler
+running. So what is claimed of workers that are struck at work does not hang on luck.
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ __all__ = ["rage"]
 
 _EVERY_S = 0.6
 _LOOK_S = 0.05
-_SIGNALS = {"killed": signal.SIGKILL, "paused": signal.SIGSTOP, "ended": signal.SIGTERM}
+_SIGNALS = {
+    "killed": signal.SIGKILL,
+    "paused": signal.SIGSTOP,
+    "ended": signal.SIGTERM,
+    "struck": signal.SIGCONT,
+}
 
 
 class _Aim:
@@ -75,8 +80,8 @@ def rage(
     """Strike one worker after the other until the queue is empty; how often each strike fell.
 
     `pause_s`: for how long a worker is stopped. `more`: strikes of another kind. `most`: so many in
-    all. Those who are killed or ended are replaced; in the end all are ended in order. The first is
-    killed as soon as it is at work; who is killed or stopped later is at work if anybody is.
+    all. Each strikes a worker that is at work, and waits for one; the first is killed. Those who
+    are killed or ended are replaced; in the end all are ended in order.
     """
     draw = random.Random(7)
     live = [start() for _ in range(workers)]
@@ -84,7 +89,7 @@ def rage(
     paused: list[tuple[float, Hauler]] = []
     struck: Counter[str] = Counter()
     end_s = time.monotonic() + within_s
-    next_s = time.monotonic() + every_s
+    next_s = 0.0
     while not depot.is_empty():
         now = time.monotonic()
         assert now < end_s, (
@@ -95,26 +100,23 @@ def rage(
             hauler.signal(signal.SIGCONT)
             live.append(hauler)
         draw.shuffle(live)
-        if not struck["killed at work"] and (first := aim.stopped_at_work(live)):
-            struck["killed at work"] += 1
-            first.signal(signal.SIGKILL)
-            live[live.index(first)] = start()
-        elif now >= next_s and live and struck.total() < most:
+        due = now >= next_s and struck.total() < most
+        victim = aim.stopped_at_work(live) if due else None
+        if victim is not None:
             next_s = now + every_s
             what = draw.choice(["killed", "paused", "ended", *(["struck"] if more else [])])
+            what = what if struck else "killed"
+            struck[what] += 1
+            victim.signal(_SIGNALS[what])
             if what == "struck":
-                struck[what] += 1
                 draw.choice(more)()
                 continue
-            found = None if what == "ended" else aim.stopped_at_work(live)
-            struck[f"{what} at work" if found else what] += 1
-            victim = found or live[0]
             live.remove(victim)
-            victim.signal(_SIGNALS[what])
             if what == "paused":
                 paused.append((now + pause_s, victim))
-            else:
-                live.append(start())
+                continue
+            victim.signal(signal.SIGCONT)
+            live.append(start())
         time.sleep(_LOOK_S)
     for _, hauler in paused:
         hauler.signal(signal.SIGCONT)

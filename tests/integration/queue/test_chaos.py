@@ -63,7 +63,7 @@ def _worked_off(
     assert not groups or depot.overtaken(groups) == []
     assert depot.doubled() == {}
     assert why["untold"] == 0
-    assert struck["killed at work"] > 0, "all was done before the first look"
+    assert struck["killed"] > 0, "all was done before the first look"
     assert why["expired"] > 0, "what a killed worker had begun was begun again"
     assert depot.queue.depth().dead == 0
 
