@@ -38,6 +38,7 @@ class Settings:
     missed: str = "once"
     parts: int | None = None
     shards: int = 2
+    ttl_s: float = 2.0
 
     @property
     def role(self) -> Role:
@@ -83,12 +84,14 @@ def main(settings: Settings) -> None:
     ledger = f"sqlite:///{folder}/ledger.db"
     if settings.mode == "queue":
         url = f"sqlite:///{folder}/queue.db"
-        worker = Worker(url, tasks=[sweep], ledger=ledger, visibility_s=5.0, wait_s=0.5)
+        worker = Worker(
+            url, tasks=[sweep], ledger=ledger, visibility_s=2.5 * settings.ttl_s, wait_s=0.5
+        )
         worker.start()
         _say_pid()
         worker.run()
         return
-    timing = Timing.of(2.0, settle_s=0.2)
+    timing = Timing.of(settings.ttl_s, settle_s=0.2)
     url = f"sqlite:///{folder}/store.db"
     with Coordinator(url, member=settings.name, timing=timing, ledger=ledger) as fleet:
         fleet.serve(settings.role, sweep)
