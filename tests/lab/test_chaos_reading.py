@@ -303,7 +303,7 @@ def test_a_mistake_is_told_with_its_line_cause_and_cure(mistake: str) -> None:
         (Overrides(store="paper://x"), "--store: there is no store for paper://"),
         (Overrides(ttl="3"), "--ttl: ttl is '3'"),
         (Overrides(ttl="1h"), "--ttl: ttl is 1h"),
-        (Overrides(mode="singel"), "--mode: there is no mode 'singel'"),
+        (Overrides(mode="local"), "--mode: there is no mode 'local'"),
         (Overrides(rounds=0), "--rounds: rounds is 0"),
     ],
 )
