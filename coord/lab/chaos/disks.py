@@ -9,11 +9,12 @@ up. Root only; see the capability `tmpfs`.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import shutil
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,6 +28,7 @@ _NEW_MOUNTS, _NEW_FOLDERS = 0x20000, 0x200  # CLONE_NEWNS, CLONE_FS
 _NOSUID, _NODEV, _RECURSIVE, _PRIVATE = 2, 4, 1 << 14, 1 << 18
 _DETACH = 2
 _FILLER = "filler"
+_LOOKS = 50
 
 
 class Disks:
@@ -101,9 +103,14 @@ class Disks:
 
 
 def _fill(filler: Path) -> None:
+    """Its owner may write meanwhile, so that there is less room than there just was: look again."""
     with filler.open("wb") as file:
-        room = os.statvfs(filler.parent)
-        os.posix_fallocate(file.fileno(), 0, max(1, room.f_bavail * room.f_frsize))
+        for _ in range(_LOOKS):
+            room = os.statvfs(filler.parent)
+            with suppress(OSError):
+                os.posix_fallocate(file.fileno(), 0, max(1, room.f_bavail * room.f_frsize))
+                return
+    raise OSError(errno.EBUSY, f"{filler.parent} could not be filled: others write there too fast")
 
 
 def _empty(path: Path) -> None:
