@@ -103,6 +103,11 @@ class Engine:
             self._pump = Pump(self._backlog, self._work, self._loop, broke=self._broke)
         most = settings.most_threads
         self._crew = self._pump or Crew(self._backlog, self._work, most, broke=self._broke)
+        self._face(queue, patience, listener)
+
+    def _face(self, queue: Queue, patience: Patience, listener: Listener) -> None:
+        """What speaks to the queue: for leases, deletes and receives."""
+        clock = self._clock
         self._clerk = Clerk(
             queue,
             patience,
@@ -125,7 +130,7 @@ class Engine:
             self._backlog,
             patience,
             clock,
-            wait_s=settings.wait_s,
+            wait_s=self._settings.wait_s,
             received=self._received,
             failing=listener.trouble,
         )
