@@ -102,7 +102,7 @@ def print_verdict(out: Console, verdict: Verdict, directory: Path | None) -> Non
     out.print()
     _print_judgement(out, verdict)
     for place in verdict.damaged:
-        out.print(f"damaged, and left out: {place}")
+        out.print(f"damaged, and left out: {place}", soft_wrap=True)
     out.print()
     kept = "not kept; --events DIR keeps them" if directory is None else str(directory)
     out.print(f"events: {kept}", soft_wrap=True)
@@ -170,7 +170,7 @@ def _print_judgement(out: Console, verdict: Verdict) -> None:
     for one in verdict.excused:
         when = _when(verdict, one.violation.at_s)
         told = f"excused: {when}: {one.violation.rule}: {one.violation.detail} ({one.reason})"
-        out.print(Text(told, "yellow"))
+        out.print(Text(told, "yellow"), soft_wrap=True)
     if verdict.kept:
         out.print(Text("all rules kept", "bold green") + Text(f": {_kept_words(verdict)}", ""))
         return
@@ -179,7 +179,7 @@ def _print_judgement(out: Console, verdict: Verdict) -> None:
     out.print(Text(rules, "bold red"))
     for violation in verdict.violations:
         told = f"  {_when(verdict, violation.at_s)}: {violation.rule}: {violation.detail}"
-        out.print(Text(told, "red"))
+        out.print(Text(told, "red"), soft_wrap=True)
     if any(violation.rule == "not-recovered" for violation in verdict.violations):
         out.print(f"  A fleet has to be back within {facts.bound_s:g} s of the last healing.")
 

@@ -38,6 +38,12 @@ _CHOSEN = {
 }
 _GROUPS = {"etcd": "etcd-cluster", "zookeeper": "zookeeper-cluster"}
 _PLAN = Plan(ttl_s=2.0)
+_IN_CI = 2
+
+
+def _marks(number: int) -> list[pytest.MarkDecorator]:
+    """CI has time for the first two of each store."""
+    return [] if number < _IN_CI else [pytest.mark.soak]
 
 
 def _cells() -> list[object]:
@@ -46,10 +52,10 @@ def _cells() -> list[object]:
         pytest.param(
             cell := Cell(mode, rows[row], store),
             id=cell.name,
-            marks=pytest.mark.xdist_group(_GROUPS.get(store, store)),
+            marks=[pytest.mark.xdist_group(_GROUPS.get(store, store)), *_marks(number)],
         )
         for store, chosen in _CHOSEN.items()
-        for mode, row in chosen
+        for number, (mode, row) in enumerate(chosen)
     ]
 
 

@@ -62,6 +62,7 @@ def test_a_leader_that_acts_on_after_a_pause_is_seen_and_ours_does_not(
     assert ours.stale_unfenced <= 1
 
 
+@pytest.mark.soak
 @pytest.mark.xdist_group("zookeeper")
 def test_a_leader_that_is_cut_off_and_leads_on_is_seen_and_ours_does_not(tmp_path: Path) -> None:
     with _store("zookeeper", tmp_path) as here:

@@ -96,6 +96,7 @@ def test_a_killed_leader_of_the_store_is_one_server_less_until_it_is_started_aga
     assert "not recovered" not in " ".join(played.said)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", _CLUSTERS)
 def test_a_store_restarted_as_a_whole_is_recovered_from_within_the_bound(
     kind: str, tmp_path: Path

@@ -68,11 +68,10 @@ class Runs:
     def begin(self, hand: InHand) -> Ended | tuple[Call, Job]:
         """The run that a message asks for, or how it ended before it began.
 
-        The clock is not read again for that: the message was given out a moment ago
-        (`hand.began_s`), and what happens between a look at the clock and the work is for
-        `job.check` to see, however late one looks.
+        The clock is read for that once more: a process that was stopped since the message was given
+        out must not begin what others have. What happens after this look is `job.check`'s to see.
         """
-        if hand.began_s >= hand.stop_at_s:
+        if hand.stopping:
             return Ended(Outcome.LAPSED, why=hand.why or "it waited too long to begin")
         found = read(hand.message, self._handlers, self._codec, self._readers)
         if isinstance(found, Unreadable):

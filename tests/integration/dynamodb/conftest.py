@@ -44,7 +44,7 @@ class Desk:
         return Target(endpoint=endpoint or self.server.endpoint, **asked)
 
     def store(
-        self, endpoint: str | None = None, *, timeout_s: float = 2.0, **settings: object
+        self, endpoint: str | None = None, *, timeout_s: float = 5.0, **settings: object
     ) -> DynamoDBStore:
         store = DynamoDBStore(self.target(endpoint, **settings), timeout_s=timeout_s)
         self._open.append(store)

@@ -243,7 +243,9 @@ class Depot:
                 starts[line.message].append(line)
         found: Counter[str] = Counter()
         for runs in starts.values():
-            for before, after in pairwise(runs):
+            # By delivery: a process that was stopped between its look at the lease and the work
+            # begins late, when others have had the message.
+            for before, after in pairwise(sorted(runs, key=lambda run: run.delivery[1])):
                 how = ended.get(before.delivery, "")
                 if how in {"failed", "returned", "deferred"}:
                     found[how] += 1
