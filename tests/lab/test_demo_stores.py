@@ -190,7 +190,7 @@ def _await(condition: Callable[[], bool], timeout_s: float) -> bool:
     return True
 
 
-_STRUCK, _EARLY = "kill -9", "started for this demo alone"
+_STRUCK, _EARLY = "kill -9", "started for this run alone"
 
 
 @pytest.mark.parametrize(
