@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 pytest_plugins = ["tests.servers"]
 
 # The machine decides how long an example takes, so no deadline: the test's own timeout guards.
-_EXAMPLES = {"default": 100, "soak": 20_000}
+_EXAMPLES = {"default": 60, "soak": 20_000}
 _ON_REQUEST = ("soak", "bench")
 _MEMORY = Path("/dev/shm")  # noqa: S108 (pytest makes a folder of our own in it, mode 0700)
 _ROOM_BYTES = 4 << 30

@@ -144,6 +144,7 @@ def test_half_of_all_requests_throttled_breaks_nothing(tmp_path: Path) -> None:
     assert played.split_s == 0
 
 
+@pytest.mark.soak  # CI has the cell of the matrix
 def test_half_of_a_leaders_writes_colliding_breaks_nothing(tmp_path: Path) -> None:
     played, refused = _play(tmp_path, "conflicts", "leader", 0.5)
     played.check()
