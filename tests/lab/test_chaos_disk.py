@@ -22,6 +22,7 @@ from coord.lab.chaos.stage import Stage
 from tests.integration.etcd.tools import Etcd
 from tests.lab.store_rounds import play_rounds, setting, strike
 from tests.servers import require
+from tests.support import require_server
 
 _KIB = 1024
 
@@ -30,8 +31,7 @@ _KIB = 1024
 def _able() -> None:
     for name in CATALOGUE["disk-full"].needs:
         lacking = missing(name)
-        if lacking:
-            pytest.skip(lacking)
+        require_server(not lacking, name="a disk of its own", cure=lacking or "")
 
 
 def _mounts() -> str:
