@@ -49,6 +49,7 @@ class GroupRules:
         m = self._m
         if not self._looks():
             return
+        m.peers.on_lost(m.attended.lost(now), now)
         evict, read = m.peers.dead(now)
         for observed in evict:
             m.emit(c.Evict(observed))
@@ -93,6 +94,7 @@ class GroupRules:
         self._remember_tokens(view)
         m.reading.view, m.reading.sent_at_s = view, event.sent_at_s
         session = m.keeper.session
+        m.peers.on_lost(m.attended.lost(now), now)
         m.peers.on_view(view, own=session, sent_at_s=event.sent_at_s, now=now)
         self._session.judge_duplicate(now)
         if session is None or not m.keeper.renewing:

@@ -13,6 +13,9 @@ Why evicting is safe, by the store's way to tell (`coord.spi.Expiry`):
   A store that reads more often than we do says when that reply came (`LiveMember.seen_at_s`).
   Where such a store ends sessions itself too, and peers only sooner, views are rare: we read again
   once the patience is over, and evict only what still has not moved.
+  Time in which we were not awake is no patience: our clock ran, but we saw nothing, and a clock
+  that leaps (a restored machine, a stepped boot clock) would make every peer look silent at once.
+  Patience is prolonged by the time lost since its heartbeat was seen, so it only ever evicts later.
 * The process is provably gone: there is nobody left to trust anything.
 
 Shown by `tests/unit/core/test_peers.py`.
@@ -31,6 +34,8 @@ __all__ = ["Peers"]
 _INF = float("inf")
 _STAGGER_S = 0.005
 _STAGGER_PLACES = 20
+_LOST_S = 1e-6
+"""Less than this is the rounding of a sum, and no time that was lost."""
 
 
 @dataclass(slots=True)
@@ -41,6 +46,8 @@ class _Peer:
     seq: int
     seen_s: float
     member: LiveMember
+    lost_s: float
+    """How much time we had lost when its heartbeat was seen; rather too little than too much."""
     asked: bool = False
     retry_s: float = -_INF
 
@@ -55,6 +62,20 @@ class Peers:
         self._stagger_s = 0.0
         self._read_s = -_INF
         self._next_s: float | None = None
+        self._lost_s = 0.0
+        self._woke_s = -_INF
+        self._lost_by_view_s = 0.0
+
+    def on_lost(self, lost_s: float, now: float) -> None:
+        """Take in for how long in all, until `now`, this member's control thread was not awake."""
+        if lost_s - self._lost_s > _LOST_S:
+            self._lost_s, self._woke_s, self._next_s = lost_s, now, None
+
+    def _lost_when_seen(self, seen_s: float) -> float:
+        """What was lost by then. Since a store may show late what it saw before we were away,
+        what is older than our last waking counts as seen when the view before this one came.
+        """
+        return self._lost_s if seen_s >= self._woke_s else self._lost_by_view_s
 
     def on_view(self, view: View, *, own: str | None, sent_at_s: float, now: float) -> None:
         """Take in a view whose request was sent at `sent_at_s` and whose reply came `now`."""
@@ -65,13 +86,17 @@ class Peers:
             peer = self._known.get(session)
             seen_s = now if member.seen_at_s is None else min(now, member.seen_at_s)
             if peer is None:
-                known[session] = _Peer(now, member.seq, seen_s, member)
+                known[session] = _Peer(
+                    now, member.seq, seen_s, member, self._lost_when_seen(seen_s)
+                )
                 continue
             if member.seq != peer.seq:
                 peer.seq, peer.seen_s, peer.asked = member.seq, seen_s, False
+                peer.lost_s = self._lost_when_seen(seen_s)
             peer.member = member
             known[session] = peer
         self._known = known
+        self._lost_by_view_s = self._lost_s
         self._next_s = None
         self._read_s = sent_at_s
         place = sum(1 for session in known if own is not None and session < own)
@@ -88,7 +113,8 @@ class Peers:
             return peer.retry_s
         due = member.expires_at_s
         if due is None:
-            due = peer.seen_s + member.ttl_s * (1 + self._timing.drift)
+            patience_s = member.ttl_s * (1 + self._timing.drift) + self._lost_s - peer.lost_s
+            due = peer.seen_s + patience_s
         return max(due + self._stagger_s, peer.retry_s)
 
     def _is_watched(self, peer: _Peer) -> bool:

@@ -29,10 +29,11 @@ _INF = float("inf")
 class AttendedClock:
     """Seconds during which this member's control thread was provably awake."""
 
-    __slots__ = ("_asked_s", "_last_s", "_slack_s", "now_s")
+    __slots__ = ("_asked_s", "_first_s", "_last_s", "_slack_s", "now_s")
 
     def __init__(self, slack_s: float) -> None:
         self._slack_s = slack_s
+        self._first_s: float | None = None
         self._last_s: float | None = None
         self._asked_s = _INF
         self.now_s = 0.0
@@ -42,6 +43,8 @@ class AttendedClock:
         if self._last_s is None or now > self._last_s:
             self.now_s = self.reading(now)
             self._last_s = now
+            if self._first_s is None:
+                self._first_s = now
 
     def ask(self, wake_s: float) -> None:
         """Note when the next step is asked for."""
@@ -53,6 +56,11 @@ class AttendedClock:
             return self.now_s
         fair = max(self._asked_s, self._last_s) + self._slack_s
         return self.now_s + max(0.0, min(now, fair) - self._last_s)
+
+    def lost(self, now: float) -> float:
+        """How much of the time since the first step was not attended."""
+        first_s = now if self._first_s is None else self._first_s
+        return now - first_s - self.reading(now)
 
 
 @dataclass(slots=True, eq=False)

@@ -61,6 +61,8 @@ def judge_log(line: Timeline) -> list[Violation]:
 def recovered(line: Timeline, *, within_s: float, tau_s: float) -> list[Violation]:
     """Shards of the last generations that still had gap or faux `within_s` after the last fault.
 
+    A wait of up to `tau_s` is none, as everywhere: workers of a queue that take a backlog in turns
+    leave every shard for moments until it is gone, and a shard that moves to a newcomer has a gap.
     Of each round by itself, until its end: what comes after the last one is the orderly end of all,
     which no fleet recovers from. Of a log without rounds: until its end. A fault without an end
     counts as healed when it took effect; who was killed is healed when it has come back, if that is
@@ -72,10 +74,12 @@ def recovered(line: Timeline, *, within_s: float, tau_s: float) -> list[Violatio
         since = _healed_s(line.log, window) + within_s
         late = Span(since, max(since, window.end_s))
         for shard, times in shards.items():
-            left = times.within(late)
-            for span in left.gap | left.faux:
-                detail = f"{shard.role}/{shard.generation}/{shard.number} for {span.length_s:.3f} s"
-                found.append(Violation("not-recovered", span.start_s, detail))
+            for whole in times.gap | times.faux:
+                left = Span(max(whole.start_s, late.start_s), min(whole.end_s, late.end_s))
+                if not left.length_s or whole.length_s <= tau_s:
+                    continue
+                detail = f"{shard.role}/{shard.generation}/{shard.number} for {left.length_s:.3f} s"
+                found.append(Violation("not-recovered", left.start_s, detail))
     return sorted(found, key=lambda violation: violation.at_s)
 
 

@@ -171,6 +171,55 @@ def test_who_was_killed_right_after_a_heartbeat_is_evicted_once_that_was_silent_
         assert watcher.evicts(due_s) == ["s-b"]
 
 
+def test_time_in_which_we_were_not_awake_is_no_patience() -> None:
+    """A clock that leaps, or a machine that slept: the peer had no chance to be seen."""
+    watcher = Watcher()
+    watcher.see(live("b"), now=100.0)
+    watcher.peers.on_lost(60.0, now=165.0)
+    assert watcher.peers.next_due_s() == pytest.approx(170.1)
+    assert watcher.evicts(170.0) == []
+    watcher.see(live("b"), now=170.05)
+    assert watcher.evicts(170.2) == ["s-b"], "views that show the same prolong nothing"
+
+
+def test_what_was_lost_before_a_heartbeat_was_seen_does_not_prolong_its_watch() -> None:
+    watcher = Watcher()
+    watcher.see(live("b"), now=100.0)
+    watcher.peers.on_lost(20.0, now=125.0)
+    watcher.see(live("b", seq=2), now=126.0)
+    assert watcher.evicts(136.2) == ["s-b"]
+
+
+def test_a_heartbeat_that_the_store_saw_while_we_slept_has_the_time_we_lost() -> None:
+    watcher = Watcher(replace(GUARANTEES, expiry=Expiry.OBSERVED))
+    watcher.see(live("b", seen_at_s=99.0), now=100.0)
+    watcher.peers.on_lost(60.0, now=165.0)
+    watcher.see(live("b", seq=2, seen_at_s=101.0), live("c", seen_at_s=101.0), now=165.0)
+    assert watcher.evicts(171.0) == []
+    assert watcher.evicts(171.2) == ["s-b", "s-c"]
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.1, 30.0), st.floats(0.0, 1.0), st.booleans()), max_size=20),
+)
+def test_lost_time_only_ever_makes_eviction_later(
+    steps: list[tuple[float, float, bool]],
+) -> None:
+    """Whatever is lost between whichever heartbeats: nobody goes before a ttl of silence."""
+    watcher, now, lost, seq, seen_s = Watcher(), 100.0, 0.0, 1, 100.0
+    watcher.see(live("b"), now=now)
+    for pause_s, share, beat in steps:
+        now += pause_s
+        lost += pause_s * share
+        watcher.peers.on_lost(lost, now)
+        if beat:
+            seq, seen_s = seq + 1, now
+        watcher.see(live("b", seq=seq), now=now)
+        if watcher.evicts(now):
+            assert now >= seen_s + 10.1
+            return
+
+
 @given(st.floats(-0.01, 0.01), st.floats(0.0, 3.0), st.floats(0.0, 9.0))
 def test_a_peer_that_still_trusts_itself_is_not_evicted_by_patience(
     rate: float, reply_s: float, seen_after_s: float

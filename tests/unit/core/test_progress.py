@@ -51,6 +51,18 @@ def test_the_attended_clock_never_runs_backwards_nor_faster_than_time(
         assert clock.now_s - before <= asked_s + 0.5 + 1e-9
 
 
+def test_what_is_not_attended_is_lost() -> None:
+    clock = AttendedClock(slack_s=0.5)
+    assert clock.lost(90.0) == 0.0, "nothing is lost before the first step"
+    clock.attend(100.0)
+    clock.ask(102.0)
+    assert clock.lost(102.5) == 0.0
+    assert clock.lost(160.0) == 57.5
+    clock.attend(160.0)
+    clock.ask(162.0)
+    assert clock.lost(161.0) == 57.5
+
+
 # --- the book of debts -----------------------------------------------------------------------
 
 

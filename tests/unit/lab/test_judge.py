@@ -97,6 +97,16 @@ def test_a_leader_that_does_nothing_after_the_bound_is_not_recovered() -> None:
     assert (violation.rule, violation.at_s) == ("not-recovered", 13)
 
 
+def test_a_wait_no_longer_than_due_work_may_rest_is_none() -> None:
+    """Workers of a queue that take a backlog in turns leave each shard for moments."""
+    s = clean()
+    s.end(12, "c", 30)
+    s.lead(12.5, "d", 31)
+    assert recovered(s.timeline, within_s=1, tau_s=1) == []
+    [late] = recovered(s.timeline, within_s=1, tau_s=0.4)
+    assert late.at_s == 12
+
+
 def test_the_orderly_end_after_the_last_round_is_no_failure_to_recover() -> None:
     s = clean()
     s.round(1, 15, mode="single", fault="kill+pause")
