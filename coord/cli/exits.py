@@ -15,6 +15,8 @@ from coord.errors import (
     StoreUnavailable,
     UsageError,
 )
+from coord.lab.errors import Unplayed
+from coord.testing.servers.errors import ServerFailed
 
 __all__ = ["MEANINGS", "ExitCode", "exit_code_of"]
 
@@ -37,12 +39,14 @@ class ExitCode(IntEnum):
 
 MEANINGS = {
     ExitCode.OK: "done, or answered",
-    ExitCode.NO: "the answer is no: nothing to depose, a problem found, not led (with --check)",
+    ExitCode.NO: "the answer is no: nothing to depose, a problem found, not led (with --check), "
+    "a rule broken (chaos)",
     ExitCode.USAGE: "the command line is wrong",
     ExitCode.UNREACHABLE: "the store did not answer in time",
     ExitCode.REFUSED: "the store refused: rights, wrong or missing file or table, full disk",
     ExitCode.CONFIG: "it cannot be as asked: URL, name, role, timing, or a missing extra",
-    ExitCode.NOT_IN_TIME: "not reached within --wait, or others kept changing the same record",
+    ExitCode.NOT_IN_TIME: "not reached within --wait, or others kept changing the same record; "
+    "of chaos and demo: no verdict, the fleet never came to rest, or a process ended by itself",
     ExitCode.INTERNAL: "a fault of coord itself",
     ExitCode.OUTPUT: "the output could not be written",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C, or SIGTERM while waiting on a terminal)",
@@ -56,7 +60,7 @@ def exit_code_of(error: CoordError) -> ExitCode:
         return ExitCode.CONFIG
     if isinstance(error, StoreUnavailable):
         return ExitCode.UNREACHABLE
-    if isinstance(error, StoreConflict):
+    if isinstance(error, StoreConflict | Unplayed | ServerFailed):
         return ExitCode.NOT_IN_TIME
     if isinstance(error, StoreError):
         return ExitCode.REFUSED

@@ -16,7 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from coord.errors import ConfigError, CoordError
+from coord.errors import ConfigError
+from coord.lab.errors import Unplayed
 from coord.testing.servers.starter import Launch
 
 __all__ = ["Fleet", "WorkerFailed"]
@@ -27,7 +28,7 @@ _POLL_S = 0.01
 _TAIL_LINES = 20
 
 
-class WorkerFailed(CoordError):
+class WorkerFailed(Unplayed):
     """A worker process ended though nobody had asked it to."""
 
 

@@ -16,13 +16,14 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from coord.clock import SYSTEM_CLOCK
-from coord.errors import CoordError, UsageError
+from coord.errors import UsageError
 from coord.lab.chaos.contestant import Contestant, Entered, Place
 from coord.lab.chaos.fleet import Fleet
 from coord.lab.chaos.follow import Follower
 from coord.lab.chaos.ground import Ground
 from coord.lab.chaos.process import Injector, Target
 from coord.lab.chaos.scene import Scene
+from coord.lab.errors import Unplayed
 from coord.lab.measure import Log
 from coord.lab.work.failpoint import FAILPOINTS_VARIABLE, Failpoint
 from coord.telemetry import EVENTS_VARIABLE, EventLog
@@ -40,7 +41,7 @@ BUSY = (
 """The cure for a fleet that does not get along."""
 
 
-class Unsteady(CoordError):
+class Unsteady(Unplayed):
     """The fleet is not as every experiment has to find it."""
 
 

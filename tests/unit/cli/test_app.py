@@ -29,6 +29,9 @@ from coord.errors import (
     StoreRefused,
     StoreUnavailable,
 )
+from coord.lab.chaos.fleet import WorkerFailed
+from coord.lab.chaos.stage import Unsteady
+from coord.testing.servers import ServerFailed
 from tests.unit.cli.commands import Group, run
 
 _STORES_AND_HEAVY = ["asyncio", "coord.registry", "coord_sqlite", "sqlite3", "rich.live"]
@@ -100,6 +103,9 @@ def test_every_exit_code_has_its_meaning() -> None:
         (DuplicateMember("x", session="s"), 4),
         (StoreConflict("x"), 6),
         (Fenced("x"), 1),
+        (Unsteady("x"), 6),
+        (WorkerFailed("x"), 6),
+        (ServerFailed("x"), 6),
         (InternalError("x"), 70),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, CoordError) else "",
