@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from coord.lab.chaos.capabilities import missing
 from coord.lab.chaos.disks import Disks
 from coord.lab.chaos.faults import CATALOGUE, SERVERS
 from coord.lab.chaos.stage import Stage
+from tests.documents import ROOT
 from tests.integration.etcd.tools import Etcd
 from tests.lab.store_rounds import play_rounds, setting, strike
 from tests.servers import require
@@ -121,6 +125,134 @@ def test_one_that_is_killed_leaves_no_mount(tmp_path: Path) -> None:
         lab.wait(10)
     assert str(tmp_path) not in _mounts()
     shutil.rmtree(tmp_path / "disks")
+
+
+def _anybody_sees(folder: Path) -> bool:
+    """Whether any process of this machine has a mount below that folder."""
+    for mounts in Path("/proc").glob("[0-9]*/mountinfo"):
+        with suppress(OSError):  # it has just ended
+            if str(folder) in mounts.read_text():
+                return True
+    return False
+
+
+def _await(holds: Callable[[], bool], within_s: float) -> bool:
+    end = time.monotonic() + within_s
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _killed_while_its_disk_is_full(folder: Path, *command: str) -> None:
+    """SIGKILL for one that says "disk-full: " when it has filled a disk below that folder."""
+    said = folder / "said.txt"
+    with said.open("wb") as out:
+        lab = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(folder)},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        assert _await(lambda: "disk-full: " in said.read_text(), 90), said.read_text()
+        assert _anybody_sees(folder), said.read_text()
+    finally:
+        lab.send_signal(signal.SIGKILL)
+        lab.wait(10)
+    assert _await(lambda: not _anybody_sees(folder), 20)
+    assert str(folder) not in _mounts()
+
+
+def test_a_coord_chaos_that_is_killed_while_a_disk_is_full_leaves_no_mount(tmp_path: Path) -> None:
+    scenario = tmp_path / "full.toml"
+    scenario.write_text('title = "full"\n[[fault]]\nkind = "disk-full"\nfor = "60s"\n')
+    _killed_while_its_disk_is_full(tmp_path, "coord", "chaos", str(scenario))
+    [work] = [path for path in tmp_path.glob("coord-chaos-*") if (path / "disks").exists()]
+    shutil.rmtree(work)
+
+
+_TESTS = """
+import sys
+
+def test_it(coord_lab):
+    fleet = coord_lab.fleet(
+        [sys.executable, "-m", "tests.lab.naive_daemon"],
+        members=1, store="sqlite", ttl_s=2.0, environ={"MANNER": "unfenced"}, own_disks=True,
+    )
+    fleet.await_leader("reaper")
+    with fleet.struck("disk-full"):
+        print("disk-full: it is", flush=True)
+        fleet.wait(60)
+"""
+
+
+def test_a_pytest_that_is_killed_while_a_disk_is_full_leaves_no_mount(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_full.py").write_text(_TESTS)
+    words = ("--chaos", "-s", "-p", "no:cacheprovider", "--basetemp", str(tmp_path / "base"))
+    places = ("-c", str(tmp_path / "pytest.ini"), str(tmp_path / "test_full.py"))
+    _killed_while_its_disk_is_full(tmp_path, "pytest", *words, *places)
+
+
+# --- a machine that allows root no mounts of its own -----------------------------------------
+
+_WITHOUT_UNSHARE = """
+import ctypes, platform, struct, sys
+number = {"x86_64": 272, "aarch64": 97}[platform.machine()]
+rules = [(0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0x50001), (0x06, 0, 0, 0x7FFF0000)]
+filters = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *rule) for rule in rules))
+class Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filters", ctypes.c_void_p)]
+program = Program(len(rules), ctypes.addressof(filters))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, ctypes.byref(program)) == 0, ctypes.get_errno()
+from pathlib import Path
+"""
+"""As in a container whose seccomp profile forbids it: `unshare` is not permitted from then on."""
+
+
+def _without_unshare(folder: Path, program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", _WITHOUT_UNSHARE + program],
+        cwd=folder,
+        env={**os.environ, "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def test_where_no_mount_can_be_had_the_scenario_is_refused_with_its_line_and_the_cure(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "x.toml").write_text('title = "full"\n[[fault]]\nkind = "disk-full"\n')
+    program = 'from coord.cli import main; sys.argv = ["coord"]; main(["chaos", "x.toml"])'
+    done = _without_unshare(tmp_path, program)
+    assert (done.returncode, done.stdout) == (5, "")
+    said = "x.toml:2: disk-full needs tmpfs: no disk of our own can be mounted: unshare: Operation"
+    assert said in done.stderr
+    assert "CAP_SYS_ADMIN" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["x.toml"], "nothing was started"
+
+
+def test_disks_that_cannot_be_had_are_an_error_with_cause_and_cure(tmp_path: Path) -> None:
+    program = """
+from coord.errors import ConfigError
+from coord.lab.chaos.disks import Disks
+try:
+    with Disks(Path("disks"), size_bytes=1 << 16):
+        pass
+except ConfigError as error:
+    print(error)
+"""
+    told = _without_unshare(tmp_path, program).stdout
+    assert "no disk of our own can be mounted: unshare: Operation not permitted" in told
+    assert "CAP_SYS_ADMIN" in told
 
 
 def test_only_disks_of_our_own_are_filled() -> None:

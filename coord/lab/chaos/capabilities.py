@@ -9,19 +9,21 @@ from __future__ import annotations
 import os
 import resource
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.util import find_spec
 
+from coord.lab.chaos import disks
 from coord.testing.servers import KINDS, ServerMissing
 from coord.testing.servers import missing as server_missing
 from coord.testing.servers.find import find_java
 
 __all__ = ["CAPABILITIES", "Capability", "client_of", "missing", "server_of"]
 
-_TRY_S = 5.0
+_TRY_S = 20.0  # a busy machine starts an interpreter
 _CLIENTS: Mapping[str, tuple[str, ...]] = {
     "etcd": ("etcd3", "grpc"),
     "zookeeper": ("kazoo",),
@@ -66,19 +68,15 @@ def _root() -> str:
 
 
 def _tmpfs() -> str:
-    """Mount one, and take it away: being root is not enough in most containers."""
+    """Make one, as a run does: being root is not enough in most containers.
+
+    In a process of its own, so that whatever happens to us meanwhile, no mount stays behind.
+    """
     if os.geteuid() != 0:
         return f"mounting takes root: {_root()}"
     with tempfile.TemporaryDirectory(prefix="coord-probe-") as place:
-        wrong = _ran("mount", "-t", "tmpfs", "-o", "size=64k", "coord-probe", place)
-        if not wrong:
-            wrong = _ran("umount", place)
-    if not wrong:
-        return ""
-    return (
-        f"no tmpfs can be mounted: {wrong}. A container needs the capability CAP_SYS_ADMIN for it "
-        "(docker run --cap-add SYS_ADMIN)"
-    )
+        wrong = _ran(sys.executable, "-m", disks.__name__, place)
+    return f"{wrong}. {disks.CURE}" if wrong else ""
 
 
 def _ran(*command: str) -> str:
@@ -87,7 +85,7 @@ def _ran(*command: str) -> str:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TRY_S, check=False)
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)
-    said = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[0]
+    said = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
     return "" if done.returncode == 0 else said
 
 

@@ -3,15 +3,16 @@
 Owns the mounts and what fills them. They exist in a mount namespace of our own, which this thread
 enters for as long as they are needed: processes and threads that it starts see them and nobody else
 does, and however we end, the kernel takes them away with the last of us. So nothing has to be swept
-up. Root only; see the capability `tmpfs`.
+up. Root only; see the capability `tmpfs`, whose probe this is as a program:
+`python -m coord.lab.chaos.disks FOLDER` makes one disk there, says why if it cannot, and ends.
 """
 
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,9 +20,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from coord.errors import UsageError
+from coord.errors import ConfigError, UsageError
+from coord.lab.errors import Unplayed
 
-__all__ = ["Disks"]
+__all__ = ["CURE", "Disks"]
+
+CURE = (
+    "A container needs the capability CAP_SYS_ADMIN for it, and no profile that forbids it "
+    "(docker run --cap-add SYS_ADMIN --security-opt apparmor=unconfined)"
+)
+"""What to do where none can be had."""
 
 _OURS = "/proc/thread-self/ns/mnt"
 _NEW_MOUNTS, _NEW_FOLDERS = 0x20000, 0x200  # CLONE_NEWNS, CLONE_FS
@@ -29,12 +37,14 @@ _NOSUID, _NODEV, _RECURSIVE, _PRIVATE = 2, 4, 1 << 14, 1 << 18
 _DETACH = 2
 _FILLER = "filler"
 _LOOKS = 50
+_PROBE_BYTES = 1 << 16
 
 
 class Disks:
     """Disks by name. A context manager, entered and left by the main thread.
 
-    It has to be the main thread, because the processes of the lab are started by that one.
+    It has to be the main thread, because the processes of the lab are started by that one. Raises
+    ConfigError where the system lets us have no mounts of our own.
     """
 
     def __init__(self, work: Path, *, size_bytes: int) -> None:
@@ -50,7 +60,7 @@ class Disks:
                 "disks of our own were asked for by another thread than the main one",
                 cure="Play scenarios with the fault disk-full in the main thread.",
             )
-        with ExitStack() as entered:
+        with _refusing(), ExitStack() as entered:
             before = os.open(_OURS, os.O_RDONLY | os.O_CLOEXEC)
             entered.callback(os.close, before)
             _call("unshare", _NEW_MOUNTS)
@@ -69,7 +79,7 @@ class Disks:
         self._left.close()
 
     def place(self, name: str) -> Path:
-        """The disk of that name, empty; only we may look into it. Raises OSError."""
+        """The disk of that name, empty; only we may look into it. Raises ConfigError."""
         path = self._mounted.get(name)
         if path is not None:
             _empty(path)
@@ -77,14 +87,19 @@ class Disks:
         path = self._work / name
         path.mkdir(parents=True)
         options = f"size={self._size_bytes},mode=700"
-        _call("mount", b"none", os.fsencode(path), b"tmpfs", _NOSUID | _NODEV, options.encode())
+        flags = _NOSUID | _NODEV
+        with _refusing():
+            _call("mount", b"none", os.fsencode(path), b"tmpfs", flags, options.encode())
         self._left.callback(_call, "umount2", os.fsencode(path), _DETACH)
         self._mounted[name] = path
         return path
 
     @contextmanager
     def filled(self, names: Iterable[str]) -> Iterator[None]:
-        """No byte is free on these disks while the block runs, but what is freed by their owner."""
+        """No byte is free on these disks while the block runs, but what is freed by their owner.
+
+        Raises Unplayed if others write faster than we can fill.
+        """
         try:
             for name in names:
                 _fill(self._mounted[name] / _FILLER)
@@ -110,7 +125,10 @@ def _fill(filler: Path) -> None:
             with suppress(OSError):
                 os.posix_fallocate(file.fileno(), 0, max(1, room.f_bavail * room.f_frsize))
                 return
-    raise OSError(errno.EBUSY, f"{filler.parent} could not be filled: others write there too fast")
+    raise Unplayed(
+        f"the disk {filler.parent.name} could not be filled: its owner writes to it too fast",
+        cure="Run it again, on a machine that is less busy.",
+    )
 
 
 def _empty(path: Path) -> None:
@@ -119,6 +137,17 @@ def _empty(path: Path) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """What the system refuses, in words: whoever asks us is no shell that reads numbers."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"no disk of our own can be mounted: {error.strerror}", cure=f"{CURE}."
+        ) from error
 
 
 def _go_back(before: int, folder: Path) -> None:
@@ -135,3 +164,17 @@ def _call(name: str, *arguments: object) -> None:
     if getattr(library, name)(*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+def _main(folder: Path) -> int:
+    try:
+        with Disks(folder, size_bytes=_PROBE_BYTES) as disks:
+            disks.place("probe")
+    except ConfigError as error:
+        sys.stderr.write(f"{error.cause}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(Path(sys.argv[1])))

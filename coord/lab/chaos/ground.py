@@ -91,9 +91,9 @@ def ground(
     `ttl_s` None: what is usual for that kind of store. `roles`: what may be found in a group that
     has been used. `servers`: how many of its own store, 1 or 3. `linked`: its members reach it by
     proxies; `own_disks`: its data lies on small disks, for which the caller has to be the main
-    thread. Raises ConfigError for a store that cannot be used or a group that others use,
-    ServerMissing and ServerFailed for a server of our own, OSError for a disk that cannot be had,
-    and what the store raises. Whatever happens, no server is left behind.
+    thread. Raises ConfigError for a store or a disk that cannot be used or a group that others
+    use, ServerMissing and ServerFailed for a server of our own, and what the store raises.
+    Whatever happens, no server is left behind.
     """
     kind, is_url, _ = store.partition("://")
     _refuse_unknown(kind)
