@@ -18,10 +18,11 @@ from rich.text import Text
 from coord.clock import SYSTEM_CLOCK
 from coord.lab.chaos.capabilities import CAPABILITIES, missing
 from coord.lab.chaos.faults import CATALOGUE, FaultKind, Option, Setting
+from coord.lab.chaos.ground import NO_STORE
 from coord.lab.chaos.reading import OWN_KINDS
 from coord.lab.chaos.scene import Scene
 from coord.lab.chaos.targets import SAYS
-from coord.lab.chaos.verdict import Verdict
+from coord.lab.chaos.verdict import Facts, Verdict
 from coord.lab.measure import RoundResult
 from coord.lab.measure.faults import DIED, EVERYBODY, Fault
 from coord.lab.work.modes import MODES
@@ -89,7 +90,7 @@ def print_verdict(out: Console, verdict: Verdict, directory: Path | None) -> Non
     facts = verdict.facts
     out.print(Text(facts.title, "bold"))
     out.print(
-        f"{facts.members} members, mode {facts.mode}, {facts.store}, ttl {facts.ttl_s:g} s, "
+        f"{facts.members} members, mode {facts.mode}, {_store(facts)}, ttl {facts.ttl_s:g} s, "
         f"seed {facts.seed}"
     )
     for result in verdict.results:
@@ -106,6 +107,10 @@ def print_verdict(out: Console, verdict: Verdict, directory: Path | None) -> Non
     out.print()
     kept = "not kept; --events DIR keeps them" if directory is None else str(directory)
     out.print(f"events: {kept}", soft_wrap=True)
+
+
+def _store(facts: Facts) -> str:
+    return "no store" if facts.store == NO_STORE else facts.store
 
 
 def _print_round(out: Console, verdict: Verdict, result: RoundResult) -> None:

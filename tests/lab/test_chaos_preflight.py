@@ -78,6 +78,12 @@ def test_a_server_or_a_client_that_is_missing_is_told_before_the_faults() -> Non
     assert len(_found("kill", store="etcd://h/g", lacks="etcd-client")) == 1
 
 
+def test_in_mode_queue_nothing_of_a_store_is_missed_because_none_is_used() -> None:
+    for lacking in ("etcd-server", "etcd-client"):
+        assert _found("kill", mode="queue", lacks=lacking) == []
+        assert _found("kill", mode="queue", store="etcd://h/g", lacks=lacking) == []
+
+
 def test_a_fault_that_the_machine_cannot_do_names_what_it_needs() -> None:
     assert _found("filled", lacks="prlimit") == [(6, "filled needs prlimit: it is away")]
 

@@ -107,6 +107,20 @@ def test_an_example_is_played_and_all_rules_are_kept(
     assert _processes(tmp_path) == {}
 
 
+def test_in_mode_queue_no_store_is_started_and_none_is_claimed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COORD_ETCD", str(tmp_path / "none"))
+    words = ("--store", "etcd", "--mode", "queue", "--rounds", "1", "--events", "run")
+    ended = _ran(tmp_path, EXAMPLES / "leader-kill.toml", *words)
+    assert ended.code == 0, ended.out + ended.err
+    assert "no store is used, and none is started or asked" in ended.err
+    assert "mode queue, no store, ttl 2 s" in ended.out
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (facts["store"], facts["expiry"], facts["bound_s"]) == ("none", "visibility", 4.0)
+    assert set(facts["versions"]) == {"coord", "python"}
+
+
 def _was_struck(run: Path, fault: str) -> None:
     marks = load(run).all(FaultMark)
     assert {mark.fault for mark in marks} == {fault}

@@ -29,10 +29,12 @@ from coord.registry import known_schemes, open_store
 from coord.spi import Initializable, Observed, OpenedStore
 from coord.testing.servers import KINDS, Servers, servers_of
 
-__all__ = ["FILE_DISK", "Ground", "environment", "ground"]
+__all__ = ["FILE_DISK", "NO_STORE", "Ground", "environment", "ground", "groundless"]
 
 FILE_DISK = "file"
 """The name of the disk of a store that is a file; those of servers have the servers' names."""
+NO_STORE = "none"
+"""The kind of store where none is used."""
 _SERVER_DISK_BYTES = 256 << 20  # etcd takes half of it before it is asked anything
 _FILE_DISK_BYTES = 16 << 20
 
@@ -70,6 +72,28 @@ class Ground:
         """What this member connects to."""
         return self.url if self.links is None else self.links.url(member)
 
+    @property
+    def words(self) -> str:
+        """Where that is, in a line."""
+        if self.kind == NO_STORE:
+            return f"no store is used, and none is started or asked; ttl {self.ttl_s:g} s"
+        return f"{self.kind}, group {self.group}, ttl {self.ttl_s:g} s"
+
+
+def groundless(store: str, ttl_s: float | None) -> Ground:
+    """What there is for those who elect nobody: a ttl, and no store. Starts and asks nothing.
+
+    `store`: of which the ttl is the usual one if `ttl_s` is None.
+    """
+    return Ground(url="", kind=NO_STORE, group="", ttl_s=_asked_s(store, ttl_s), own=True)
+
+
+def _asked_s(store: str, ttl_s: float | None) -> float:
+    kind, is_url, _ = store.partition("://")
+    manner = kind_named(kind)
+    usual_s = manner.ttl_s if is_url else manner.own_ttl_s
+    return usual_s if ttl_s is None else ttl_s
+
 
 Shapes = Mapping[str, Shape]
 
@@ -98,12 +122,10 @@ def ground(
     kind, is_url, _ = store.partition("://")
     _refuse_unknown(kind)
     _refuse_unshared(store)
-    manner = kind_named(kind)
+    asked_s = _asked_s(store, ttl_s)
     if is_url:
-        asked_s = manner.ttl_s if ttl_s is None else ttl_s
         yield _checked(store, kind, asked_s, own=False, say=say, roles=roles)
         return
-    asked_s = manner.own_ttl_s if ttl_s is None else ttl_s
     with ExitStack() as opened:
         disks = opened.enter_context(_disks(kind, work)) if own_disks else None
         own = opened.enter_context(_own_store(kind, work, say, servers, disks))

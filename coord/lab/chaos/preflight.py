@@ -17,7 +17,7 @@ from coord.lab.chaos.scenario import FaultPlan, Scenario
 from coord.lab.work.modes import mode_named
 from coord.testing.servers import KINDS
 
-__all__ = ["Refusal", "check", "refusals", "setting_of"]
+__all__ = ["Refusal", "check", "refusals", "setting_of", "uses_store"]
 
 _FILE = "sqlite"
 
@@ -46,6 +46,11 @@ def setting_of(scenario: Scenario) -> Setting:
     )
 
 
+def uses_store(where: Setting) -> bool:
+    """Whether anybody elects there: on a queue nobody does."""
+    return where.daemon or not mode_named(where.mode).queue
+
+
 def check(scenario: Scenario, name: str, *, lacks: Missing = missing) -> None:
     """Raise ConfigError with all refusals of a scenario that was read from the file `name`."""
     found = refusals(scenario, lacks=lacks)
@@ -63,7 +68,7 @@ def refusals(scenario: Scenario, *, lacks: Missing = missing) -> list[Refusal]:
 
 def _of_store(scenario: Scenario, lacks: Missing) -> Iterator[Refusal]:
     where = setting_of(scenario)
-    if where.store not in KINDS:
+    if where.store not in KINDS or not uses_store(where):
         return
     names = [client_of(where.store)]
     if where.own:
@@ -111,7 +116,7 @@ def _unfit(kind: FaultKind, plan: FaultPlan, where: Setting) -> tuple[str, str] 
     if not kind.linked and not of_servers:
         return None
     what = f"target {plan.target}" if plan.target in SERVERS else "the way to the store"
-    if where.mode and mode_named(where.mode).queue:
+    if not uses_store(where):
         return (
             f"{what} is nothing to mode {where.mode}, which uses no store",
             "Choose another mode.",

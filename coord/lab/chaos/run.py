@@ -19,10 +19,10 @@ from coord.config import Timing
 from coord.lab.chaos.contestant import Contestant
 from coord.lab.chaos.daemon import Daemon
 from coord.lab.chaos.faults import CATALOGUE
-from coord.lab.chaos.ground import Ground, ground
+from coord.lab.chaos.ground import Ground, ground, groundless
 from coord.lab.chaos.housekeeping import Housekeeping
 from coord.lab.chaos.play import play
-from coord.lab.chaos.preflight import setting_of
+from coord.lab.chaos.preflight import setting_of, uses_store
 from coord.lab.chaos.saved import keep, logs_in, note
 from coord.lab.chaos.scenario import FleetPlan, Scenario
 from coord.lab.chaos.stage import Screen, Stage
@@ -66,7 +66,7 @@ def perform(
         with breaking():
             here = opened.enter_context(_ground(scenario, work, screen))
             waits = waits_of(scenario, here)
-        screen.say(f"{here.kind}, group {here.group}, ttl {here.ttl_s:g} s")
+        screen.say(here.words)
         stage = Stage(
             contestant,
             members=[f"m{number}" for number in range(1, scenario.fleet.members + 1)],
@@ -98,6 +98,8 @@ def contestant_of(fleet: FleetPlan) -> Contestant:
 
 
 def _ground(scenario: Scenario, work: Path, screen: Screen) -> AbstractContextManager[Ground]:
+    if not uses_store(setting_of(scenario)):
+        return nullcontext(groundless(scenario.store.place, scenario.ttl_s))
     return ground(
         scenario.store.place,
         scenario.ttl_s,
@@ -116,7 +118,7 @@ def _roles(fleet: FleetPlan) -> Mapping[str, Shape]:
     if fleet.command:
         return usual
     mode = mode_named(fleet.mode, shards=fleet.shards, seats=fleet.seats)
-    return usual if mode.queue else {**usual, mode.role.name: mode.role.shape}
+    return {**usual, mode.role.name: mode.role.shape}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +142,7 @@ class Waits:
 def waits_of(scenario: Scenario, here: Ground) -> Waits:
     """What holds where it is played."""
     timing = Timing.of(here.ttl_s)
-    if setting_of(scenario).mode and mode_named(scenario.fleet.mode).queue:
+    if not uses_store(setting_of(scenario)):
         return Waits(silent_s=visibility_s(here.ttl_s), expiry=_VISIBILITY)
     with closing(open_store(here.url).store) as store:
         expiry = store.guarantees.expiry
