@@ -112,8 +112,10 @@ class SqsQueue:
         )
         sent = {int(one["Id"]): str(one["MessageId"]) for one in answer.get("Successful") or ()}
         failed = self._failed(answer, receipt=False)
-        nothing = unanswered_entry(self._link.party)
-        return {place: sent.get(place) or failed.get(place, nothing) for place, _ in batch}
+        return {
+            place: sent.get(place) or failed.get(place) or unanswered_entry(self._link.party)
+            for place, _ in batch
+        }
 
     def receive(self, count: int, *, wait_s: float, visibility_s: float) -> list[Message]:
         """Up to `count` messages, at most ten: one request.
@@ -193,8 +195,10 @@ class SqsQueue:
             failed = self._failed(answer, receipt=True)
             done = {int(one["Id"]) for one in answer.get("Successful") or ()}
             for place, _ in batch:
-                nothing = unanswered_entry(self._link.party)
-                answers[place] = None if place in done else failed.get(place, nothing)
+                if place in done:
+                    answers[place] = None
+                else:
+                    answers[place] = failed.get(place) or unanswered_entry(self._link.party)
         return answers
 
     def _failed(self, answer: dict[str, Any], *, receipt: bool) -> dict[int, StoreError]:

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ _START_S = 30.0
 _SETTLE_S = 10.0
 _STILL_S = 0.5
 _LOOK_S = 0.02
+_THREADS = 256
+"""More than any contestant calls from."""
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -59,6 +62,8 @@ class Drained(NamedTuple):
     per_s: float
     cpu_us: float
     calls: float
+    in_calls_us: float
+    """The part of the CPU that went into calls of boto3, by its own word; 0 if it says none."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ class _Seen(NamedTuple):
     begun: int
     cpu_s: float
     calls: int
+    in_calls_s: float
 
 
 class Starts:
@@ -142,9 +148,10 @@ def _racing(server: SqsServer, contestant: Contestant) -> Iterator[_Race]:
         closing(Starts(Path(folder) / "starts", len(messages))) as starts,
         closing(Feed(server.endpoint, QUEUE, messages)) as feed,
     ):
+        (Path(folder) / "calls").write_bytes(bytes(8 * _THREADS))
         feed.all_at_once(contestant.backlog)
         with _running(server, contestant, Path(folder)) as process:
-            yield _Race(server, process, starts, feed)
+            yield _Race(server, process, starts, feed, Path(folder) / "calls")
 
 
 @dataclass
@@ -153,6 +160,7 @@ class _Race:
     process: subprocess.Popen[bytes]
     starts: Starts
     feed: Feed
+    calls: Path
 
     def drained(self, backlog: int) -> Drained:
         """How fast a backlog shrinks, after the first few messages, for a while or to its end."""
@@ -168,7 +176,8 @@ class _Race:
         at = [one for one in at if one >= before.at_s]
         cpu_us = 1e6 * (after.cpu_s - before.cpu_s) / begun
         per_s = len(at) / (at[-1] - before.at_s)
-        return Drained(per_s, cpu_us, (after.calls - before.calls) / begun)
+        in_calls_us = 1e6 * (after.in_calls_s - before.in_calls_s) / begun
+        return Drained(per_s, cpu_us, (after.calls - before.calls) / begun, in_calls_us)
 
     def trickled(self) -> tuple[Latency, _Seen, _Seen]:
         """The latency at a rate that leaves everybody time, and what stood before and after."""
@@ -222,7 +231,11 @@ class _Race:
         calls = self.server.stats().calls
         asked = sum(n for name, n in calls.items() if not name.startswith(("Send", "Purge")))
         begun, cpu_s, at_s = self.starts.begun(end), _cpu_s(self.process.pid), time.monotonic()
-        return _Seen(at_s, begun, cpu_s, asked)
+        return _Seen(at_s, begun, cpu_s, asked, self._in_calls_s())
+
+    def _in_calls_s(self) -> float:
+        """A number for each of its threads."""
+        return sum(array("d", self.calls.read_bytes()))
 
 
 @contextmanager
@@ -257,6 +270,7 @@ def _environment(server: SqsServer, folder: Path) -> Mapping[str, str]:
         "BENCH_ENDPOINT": server.endpoint,
         "BENCH_QUEUE": QUEUE,
         "BENCH_STARTS": str(folder / "starts"),
+        "BENCH_CALLS": str(folder / "calls"),
     }
     return {**os.environ, **server.environment, **told}
 

@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from tests.bench.cases.calls import note_calls
 from tests.bench.peers.setting import began
 
 TEN = 10
@@ -49,4 +50,5 @@ def delete(client: Any, url: str, done: queue.SimpleQueue[str]) -> None:  # noqa
         client.delete_message_batch(QueueUrl=url, Entries=entries)
 
 
+note_calls()
 main(sys.argv[1], sys.argv[2])

@@ -3,6 +3,7 @@
 import sys
 
 from coord import Job, Worker, task
+from tests.bench.cases.calls import note_calls
 from tests.bench.peers.setting import began
 
 
@@ -11,4 +12,5 @@ def noop(job: Job, number: int) -> None:
     began(number)
 
 
+note_calls()
 Worker(sys.argv[1], tasks=[noop]).run()
