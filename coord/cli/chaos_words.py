@@ -17,7 +17,7 @@ from rich.text import Text
 
 from coord.clock import SYSTEM_CLOCK
 from coord.lab.chaos.capabilities import CAPABILITIES, missing
-from coord.lab.chaos.faults import CATALOGUE, FaultKind, Option, Setting
+from coord.lab.chaos.faults import CATALOGUE, SERVERS, FaultKind, Option, Setting
 from coord.lab.chaos.ground import NO_STORE
 from coord.lab.chaos.reading import OWN_KINDS
 from coord.lab.chaos.scene import Scene
@@ -232,6 +232,9 @@ def faults_json() -> dict[str, Any]:
                 "linked": kind.linked,
                 "possible": not any(missing(name) for name in kind.needs),
                 "unfit": _unfit(kind),
+                "unfit_queue": _unfit_in_queue(kind),
+                "unfit_daemon": _unfit_for_daemons(kind),
+                "takes_part": bool(kind.failpoint),
             }
             for kind in CATALOGUE.values()
         ],
@@ -274,6 +277,14 @@ def _details(kind: FaultKind) -> Iterable[str]:
         yield "needs servers that are started for the run, reached through a proxy of ours"
     for where, why in _unfit(kind).items():
         yield f"not on {where}: {why}"
+    for where, told in (
+        ("in mode queue", _unfit_in_queue(kind)),
+        ("for a daemon of yours", _unfit_for_daemons(kind)),
+    ):
+        if told:
+            yield f"not {where}: {told}"
+    if kind.failpoint:
+        yield "a daemon of yours has to take part: coord.lab.chaos.agent.take_part"
 
 
 def _unfit(kind: FaultKind) -> dict[str, str]:
@@ -285,6 +296,22 @@ def _unfit(kind: FaultKind) -> dict[str, str]:
         if why is not None:
             found[store] = why
     return found
+
+
+def _unfit_in_queue(kind: FaultKind) -> str | None:
+    """Why it cannot strike the lab's own work in mode `queue`, whatever the store."""
+    if kind.linked or set(kind.targets) <= set(SERVERS):
+        return "no store is used, so none of it can be struck"
+    return kind.unfit(Setting(store=_FILE, own=True, servers=0, mode="queue"))
+
+
+def _unfit_for_daemons(kind: FaultKind) -> str | None:
+    """Why it cannot strike a user's daemon, on a store that has all that there is to strike."""
+    told = [
+        kind.unfit(Setting(store=store, own=True, servers=int(store != _FILE), mode=""))
+        for store in OWN_KINDS
+    ]
+    return None if None in told else told[0]
 
 
 def _default(option: Option) -> str:
