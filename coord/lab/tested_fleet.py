@@ -153,10 +153,10 @@ class TestedFleet:
         self._begin()
         blow = self._blow(plan)
         names = (*blow.members, *(server.name for server in blow.servers))
-        self._struck.append(plan)
         self._standing += 1
         try:
             with fault.inject(self._stage, blow):
+                self._struck.append(plan)
                 self._stage.screen.say(f"{kind}: {', '.join(names) or 'the store'}")
                 yield names
         finally:

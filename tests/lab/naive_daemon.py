@@ -1,8 +1,8 @@
 """A daemon that claims to compare tokens and does not, and one that hangs or never leads.
 
 Owns what a chaos test has to find out about it: run as a program, with COORD_* in its environment
-and MANNER: "unfenced", "quiet" (it joins and serves nothing) or "wedges" (its work takes part in
-faults from inside).
+and MANNER: "unfenced", "quiet" (it joins and serves nothing), "wedges" (its work takes part in
+faults from inside) or "stranger" (it does not take part).
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import time
 
 from coord import Coordinator, Term
 from coord.lab.chaos.agent import take_part
+from coord.lab.work.failpoint import Failpoint
 
 
 def main() -> None:
     """Serve the role "reaper" until SIGTERM."""
     member = os.environ["COORD_MEMBER"]
     manner = os.environ["MANNER"]
-    gate = take_part(member)
+    gate = Failpoint(None) if manner == "stranger" else take_part(member)
     with Coordinator(
         os.environ["COORD_STORE"],
         member=member,

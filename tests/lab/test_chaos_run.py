@@ -18,9 +18,11 @@ from typing import Any
 import pytest
 
 from coord.cli import main
+from coord.cli.chaos_words import faults_json
 from coord.lab.chaos.capabilities import CAPABILITIES
 from coord.lab.chaos.faults import CATALOGUE, MEMBERS, SERVERS
-from coord.lab.chaos.reading import read
+from coord.lab.chaos.preflight import refusals
+from coord.lab.chaos.reading import OWN_KINDS, parse, read
 from coord.lab.measure import checked_report, load
 from coord.lab.measure.events import FaultMark
 from tests.documents import ROOT
@@ -177,6 +179,24 @@ def test_a_run_that_cannot_go_on_says_where_its_events_are(tmp_path: Path) -> No
     refused = _ran(tmp_path, "check", kept)
     assert refused.code == 5
     assert "has no run.json" in refused.err
+
+
+def test_a_daemon_that_does_not_take_part_is_refused_before_anything_strikes_it(
+    tmp_path: Path,
+) -> None:
+    scenario = tmp_path / "x.toml"
+    scenario.write_text(
+        'title = "a kill, and a fault from inside"\nttl = "1500ms"\n'
+        f'[fleet]\nmembers = 1\ncommand = ["env", "PYTHONPATH={ROOT}", "MANNER=stranger", '
+        f'"{sys.executable}", "-m", "tests.lab.naive_daemon"]\n'
+        '[[fault]]\nkind = "kill"\n[[fault]]\nkind = "slow"\nat = "2s"\n'
+    )
+    ended = _ran(tmp_path, scenario, "--events", "run")
+    assert ended.code == 5, ended.out + ended.err
+    told = " ".join(ended.err.split())
+    assert "slow (line 8): m1 cannot be struck from inside" in told
+    assert "take_part(member)" in told
+    assert load(tmp_path / "run").all(FaultMark) == ()
 
 
 # --- how it ends -----------------------------------------------------------------------------
@@ -349,6 +369,37 @@ def test_the_list_names_every_fault_target_option_and_capability(
         assert f"  {kind.name}: {kind.says}" in text
         for option in kind.options:
             assert f"{option.name} = " in text
+
+
+def test_the_list_says_where_a_fault_cannot_strike_and_what_a_daemon_has_to_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = {one["name"]: one for one in json.loads(_listed(capsys, "--json"))["faults"]}
+    for name in ("clock-jump", "clock-drift"):
+        fault = told[name]
+        assert list(fault["unfit"]) == ["sqlite"]
+        assert "SQLite counts on it" in fault["unfit"]["sqlite"]
+        assert "the lab's queue is a SQLite file" in fault["unfit_queue"]
+        assert "only the lab's own work" in fault["unfit_daemon"]
+    assert told["kill"]["unfit_queue"] is told["kill"]["unfit_daemon"] is None
+    assert {one["unfit_queue"] for one in told.values() if one["linked"]} == {
+        "no store is used, so none of it can be struck"
+    }
+    assert [name for name, one in told.items() if one["takes_part"]] == ["wedge", "slow", "gil"]
+    text = _listed(capsys)
+    assert "not in mode queue: the lab's queue is a SQLite file" in text
+    assert "not for a daemon of yours: only the lab's own work" in text
+    assert "a daemon of yours has to take part: coord.lab.chaos.agent.take_part" in text
+
+
+def test_what_the_list_says_of_mode_queue_is_what_the_preflight_says() -> None:
+    told = {one["name"]: one["unfit_queue"] for one in faults_json()["faults"]}
+    for name, unfit in told.items():
+        for store in OWN_KINDS:
+            text = KILL.replace("kill", name) + f'[store]\nkind = "{store}"\n'
+            plan = parse(text + '[fleet]\nmode = "queue"\n', "x.toml")
+            refused = refusals(plan, lacks=lambda _: "")
+            assert bool(refused) is bool(unfit), (name, store, refused)
 
 
 def test_the_list_says_what_is_missing_here(

@@ -5,6 +5,7 @@ All on the memory store, served over a socket to real processes.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,6 +102,21 @@ def test_what_cannot_be_is_refused_with_the_cure_before_it_strikes(lab: Lab) -> 
         pytest.raises(UsageError, match="a fault still stands"),
     ):
         fleet.settle()
+
+
+def test_a_daemon_that_does_not_take_part_is_refused_and_not_skipped(lab: Lab) -> None:
+    """It is the daemon's to mend, not the machine's: skipped, it would be skipped for ever."""
+    fleet = _fleet(lab, "stranger", members=1)
+    fleet.await_leader("reaper")
+    for kind in ("wedge", "slow", "gil"):
+        with pytest.raises(UsageError, match=r"cannot be struck from inside.*take_part"):
+            fleet.strike(kind, for_s=0.1)
+    for kind in ("clock-jump", "clock-drift"):
+        with pytest.raises(UsageError, match="only the lab's own work, without a command, has a"):
+            fleet.strike(kind, for_s=0.1)
+    outcome = fleet.settle()
+    assert outcome.kept, "what was refused has struck nobody"
+    assert json.loads((fleet.directory / "run.json").read_text())["fault"] == "none"
 
 
 def test_a_fleet_without_a_leader_is_told_with_everybodys_last_words(lab: Lab) -> None:

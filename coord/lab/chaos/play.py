@@ -11,7 +11,9 @@ from contextlib import ExitStack
 
 from coord.clock import SYSTEM_CLOCK
 from coord.config import Timing
+from coord.errors import UsageError
 from coord.lab.chaos.faults import CATALOGUE, Blow
+from coord.lab.chaos.faults.inside import taking_part
 from coord.lab.chaos.scenario import FaultPlan, Scenario
 from coord.lab.chaos.scene import State
 from coord.lab.chaos.stage import BUSY, Stage, Unsteady, boundless
@@ -29,12 +31,15 @@ _LOOK_S = 2.0
 def play(stage: Stage, scenario: Scenario, *, bound_s: float) -> None:
     """Play all rounds. `bound_s`: within how long after the last healing the fleet must recover.
 
-    Raises Unsteady if the fleet is not steady before a round, WorkerFailed if a worker ends by
-    itself, and what the stage's `interrupted` raises: then, too, everything has been healed.
+    Raises UsageError, before anything is struck, if there are faults from inside and a process does
+    not take part, Unsteady if the fleet is not steady before a round, WorkerFailed if a worker ends
+    by itself, and what the stage's `interrupted` raises: then, too, everything has been healed.
     """
     dice = random.Random(scenario.seed)
     for number in range(1, scenario.rounds + 1):
         await_steady(stage)
+        if number == 1:
+            _refuse_strangers(stage, scenario)
         stage.events.round(number, stage.contestant.name, scenario.name, "start")
         _strike(stage, scenario, dice)
         if not _recovers(stage, bound_s):
@@ -43,6 +48,19 @@ def play(stage: Stage, scenario: Scenario, *, bound_s: float) -> None:
         stage.events.round(number, stage.contestant.name, scenario.name, "end")
         stage.until(boundless, 0.0)
     stage.drain()
+
+
+def _refuse_strangers(stage: Stage, scenario: Scenario) -> None:
+    """Who takes part, only a process that runs can tell: it has said so before it began to work."""
+    for plan in scenario.faults:
+        name = CATALOGUE[plan.kind].failpoint
+        for member in stage.fleet.members if name else ():
+            try:
+                taking_part(stage, member, name)
+            except UsageError as error:
+                line = f" (line {plan.line})" if plan.line else ""
+                error.cause = f"{plan.kind}{line}: {error.cause}"
+                raise
 
 
 def _recovers(stage: Stage, bound_s: float) -> bool:

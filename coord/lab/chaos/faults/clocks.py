@@ -67,13 +67,14 @@ def _drift(stage: Stage, blow: Blow) -> AbstractContextManager[None]:
 def _unfit(setting: Setting) -> str | None:
     """Why there is no clock that could be wrong, if so."""
     if setting.daemon:
-        return "only the lab's own work has a clock that can be set: leave the command out"
-    if setting.mode == "queue" or setting.store == "sqlite":
-        return (
-            "all processes of a machine read one clock, and SQLite counts on it: theirs cannot"
-            " differ, as they would here"
-        )
-    return None
+        return "only the lab's own work, without a command, has a clock that can be set"
+    one_clock = (
+        "all processes of a machine read one clock, and SQLite counts on it: theirs cannot"
+        " differ, as they would here"
+    )
+    if setting.mode == "queue":
+        return f"the lab's queue is a SQLite file; {one_clock}"
+    return one_clock if setting.store == "sqlite" else None
 
 
 KINDS = (

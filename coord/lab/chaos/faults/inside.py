@@ -39,52 +39,54 @@ def taking_part(stage: Stage, member: str, name: str) -> Failpoint:
 def _at(
     stage: Stage,
     blow: Blow,
-    kind: str,
-    name: str,
+    kind: FaultKind,
     strike: Callable[[Failpoint], AbstractContextManager[None]],
 ) -> Iterator[None]:
     """The same at one failpoint of each struck member, recorded for its present process."""
-    failpoints = {member: taking_part(stage, member, name) for member in blow.members}
+    at = kind.failpoint
+    failpoints = {member: taking_part(stage, member, at) for member in blow.members}
     with ExitStack() as healing:
         for member, failpoint in failpoints.items():
             pid = stage.fleet.pid(member)
-            fault = stage.injector.struck(kind, strike(failpoint), member=member, pid=pid)
+            fault = stage.injector.struck(kind.name, strike(failpoint), member=member, pid=pid)
             healing.enter_context(fault)
         yield
 
 
 def _wedge(stage: Stage, blow: Blow) -> AbstractContextManager[None]:
-    return _at(stage, blow, "wedge", _WORK, Failpoint.standing)
+    return _at(stage, blow, _WEDGE, Failpoint.standing)
 
 
 def _slow(stage: Stage, blow: Blow) -> AbstractContextManager[None]:
     by_s = blow.options["seconds"]
-    return _at(stage, blow, "slow", _WORK, lambda failpoint: failpoint.slowing(by_s))
+    return _at(stage, blow, _SLOW, lambda failpoint: failpoint.slowing(by_s))
 
 
 def _gil(stage: Stage, blow: Blow) -> AbstractContextManager[None]:
     """In force within a few hundredths of a second, when the process next looks."""
-    return _at(stage, blow, "gil", INTERPRETER, Failpoint.standing)
+    return _at(stage, blow, _GIL, Failpoint.standing)
 
 
-KINDS = (
-    FaultKind(
-        name="wedge",
-        says="the work hangs, as on a dependency that does not answer; all else goes on",
-        targets=MEMBERS,
-        inject=_wedge,
-    ),
-    FaultKind(
-        name="slow",
-        says="the work takes longer, as on a slow dependency",
-        targets=MEMBERS,
-        inject=_slow,
-        options=(Option(name="seconds", says="more for each act", kind="seconds", default=0.5),),
-    ),
-    FaultKind(
-        name="gil",
-        says="the interpreter lock is held, as by a C extension: no thread of it gets on",
-        targets=MEMBERS,
-        inject=_gil,
-    ),
+_WEDGE = FaultKind(
+    name="wedge",
+    says="the work hangs, as on a dependency that does not answer; all else goes on",
+    targets=MEMBERS,
+    inject=_wedge,
+    failpoint=_WORK,
 )
+_SLOW = FaultKind(
+    name="slow",
+    says="the work takes longer, as on a slow dependency",
+    targets=MEMBERS,
+    inject=_slow,
+    options=(Option(name="seconds", says="more for each act", kind="seconds", default=0.5),),
+    failpoint=_WORK,
+)
+_GIL = FaultKind(
+    name="gil",
+    says="the interpreter lock is held, as by a C extension: no thread of it gets on",
+    targets=MEMBERS,
+    inject=_gil,
+    failpoint=INTERPRETER,
+)
+KINDS = (_WEDGE, _SLOW, _GIL)

@@ -76,9 +76,10 @@ class FaultKind:
     """One kind of fault. `unfit` says why it cannot strike there; None: it can.
 
     `needs`: capabilities of the machine, by name. `linked`: each member needs a way of its own to
-    the store. `own_disks`: the store's data has to lie on small disks made for the run. `breaks`:
-    why the store does not keep its promises under it, for which stores; a split is then the
-    store's, and reported as such.
+    the store. `own_disks`: the store's data has to lie on small disks made for the run.
+    `failpoint`: where a struck process has to look, in order to be struck from inside; a daemon
+    that does not take part (`coord.lab.chaos.agent`) is refused. `breaks`: why the store does not
+    keep its promises under it, for which stores; a split is then the store's, and reported as such.
     """
 
     name: str
@@ -89,5 +90,6 @@ class FaultKind:
     needs: tuple[str, ...] = ()
     linked: bool = False
     own_disks: bool = False
+    failpoint: str = ""
     unfit: Callable[[Setting], str | None] = anywhere
     breaks: Callable[[Setting], str | None] = anywhere
