@@ -41,7 +41,7 @@ class Lab:
         self._needs = needs
         self._open = ExitStack()
         self._begun = 0
-        self._queue: SqsQueue | None = None
+        self._queues: list[SqsQueue] = []
         self._stories: list[tuple[TestedFleet, _Story]] = []
 
     def __enter__(self) -> Self:
@@ -102,11 +102,14 @@ class Lab:
         """Start a fake of SQS with that one queue. Fleets that come later find it.
 
         Its URL is their COORD_QUEUE and `{queue}`, and their environment has credentials for it.
+        What befalls it from then on stands in the event logs of all fleets of this test.
         """
         self._needs(client_of("sqs"))
         queue = self._open.enter_context(SqsQueue(name))
         self._open.enter_context(environment(queue.environment))
-        self._queue = queue
+        self._queues.append(queue)
+        for fleet, _ in self._stories:
+            fleet.hear(queue.faults)
         return queue
 
     def story(self) -> str:
@@ -138,7 +141,7 @@ class Lab:
                 self._needs(name)
 
     def _daemon(self, plan: Scenario, environ: Mapping[str, str], tau_s: float) -> Daemon:
-        queue = "" if self._queue is None else self._queue.url
+        queue = self._queues[-1].url if self._queues else ""
         return Daemon(
             command=plan.fleet.command,
             roles=plan.fleet.roles,
@@ -186,6 +189,8 @@ class Lab:
             )
             self._open.push(opened.pop_all())
         fleet = TestedFleet(stage, place)
+        for queue in self._queues:
+            fleet.hear(queue.faults)
         self._stories.append((fleet, story))
         return fleet
 

@@ -28,7 +28,8 @@ class Outcome:
     resource that compares tokens, and accepted_unfenced. `acts`: how many were accepted in all, so
     that nothing stale among none can be told apart. `duplicates`, `missed`: units done more than
     once, and never; of a daemon that tells what falls due. `violations`: rules that were broken,
-    `excused` ones left out. `recovered`: the fleet came to rest in time. `directory`: the run's
+    `excused` ones left out. `faults`: the kinds of all that were in force, as the log tells them,
+    by when they began. `recovered`: the fleet came to rest in time. `directory`: the run's
     files, for `coord chaos check`.
     """
 
@@ -46,6 +47,7 @@ class Outcome:
     missed: int
     violations: tuple[Violation, ...]
     excused: tuple[str, ...]
+    faults: tuple[str, ...]
 
     @classmethod
     def of(cls, verdict: Verdict, log: Log, *, directory: Path, recovered: bool) -> Self:
@@ -73,6 +75,11 @@ class Outcome:
                 for one in verdict.excused
                 if one.violation.at_s >= window.start_s
             ),
+            faults=tuple(
+                fault.kind
+                for fault in verdict.faults
+                if fault.begin_s <= window.end_s and window.start_s <= fault.end_s
+            ),
         )
 
     @property
@@ -91,6 +98,7 @@ class Outcome:
         stale = self.stale_acts
         lines = [
             f"{'recovered' if self.recovered else 'NOT RECOVERED'}; {self.acts} acts",
+            f"faults: {', '.join(self.faults) or 'none'}",
             (
                 f"stale acts: {stale.attempted} attempted, {stale.accepted} accepted by fenced "
                 f"resources, {stale.accepted_unfenced} by unfenced ones"

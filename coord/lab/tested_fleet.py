@@ -30,7 +30,10 @@ from coord.lab.chaos.scenario import FaultPlan, Scenario
 from coord.lab.chaos.stage import Stage, Unsteady, boundless
 from coord.lab.chaos.targets import SAYS, members_of, servers_of_store
 from coord.lab.chaos.verdict import judge
+from coord.lab.measure import Log
+from coord.lab.measure.faults import faults
 from coord.lab.outcome import Outcome
+from coord.lab.queue_faults import PREFIX, QueueFaults
 
 __all__ = ["Needs", "Place", "TestedFleet"]
 
@@ -65,6 +68,7 @@ class TestedFleet:
         self._stage = stage
         self._place = place
         self._struck: list[FaultPlan] = []
+        self._queues: list[QueueFaults] = []
         self._standing = 0
         self._number = 0
         self._open = False
@@ -132,6 +136,23 @@ class TestedFleet:
 
     # ----------------------------------------------------------------------------- striking
 
+    def begin(self) -> None:
+        """Wait for a fleet at rest, from which a stretch begins, unless one has begun.
+
+        Every fault does so, those of a queue as well; a test that strikes something of its own,
+        such as a database, calls it. Raises Unsteady if the fleet does not come to rest.
+        """
+        if self._open:
+            return
+        await_steady(self._stage)
+        self._number += 1
+        self._mark("start")
+
+    def hear(self, faults: QueueFaults) -> None:
+        """Have the faults of a queue written into the log, and begin a stretch before each."""
+        self._queues.append(faults)
+        faults.tell(self._stage.events, self.begin)
+
     @contextmanager
     def struck(
         self, kind: str, target: str = "", *, for_s: float | None = None, **options: float
@@ -150,7 +171,7 @@ class TestedFleet:
             for_s=self._for_s(for_s),
             options=_options(fault, options),
         )
-        self._begin()
+        self.begin()
         blow = self._blow(plan)
         names = (*blow.members, *(server.name for server in blow.servers))
         self._standing += 1
@@ -196,19 +217,22 @@ class TestedFleet:
         Without `within_s` it waits for as long as the store's bound allows, and 20 s for processes
         to start; `violations` are judged by that bound alone, from when the last of them was back.
         With it, both by that. A fleet that is not at rest by then raises nothing: `recovered` says
-        so. Raises UsageError inside of a `struck` block.
+        so. A fault of a queue that still stands is a violation, `fault-left-standing`. Raises
+        UsageError inside of a `struck` block.
         """
         if self._standing:
             raise UsageError(
                 "a fault still stands", cure="Call settle() after the `with fleet.struck(…)` block."
             )
-        self._begin()
+        self.begin()
+        self._look()
         bound_s = self._place.waits.bound_s if within_s is None else within_s
         wait_s = bound_s + _COME_S if within_s is None else within_s
         recovered = self._until(lambda: steady(self._stage), wait_s)
         if not recovered:
             self._stage.screen.say(f"not at rest within {wait_s:g} s")
             self._until(boundless, _LOOK_S)
+        self._look()
         self._mark("end")
         self._until(boundless, 0.0)
         self.outcome = self._judged(bound_s, recovered=recovered)
@@ -234,13 +258,10 @@ class TestedFleet:
     def _for_s(self, given_s: float | None) -> float:
         return _TTLS * self.ttl_s if given_s is None else given_s
 
-    def _begin(self) -> None:
-        """From a fleet at rest, unless the stretch has begun."""
-        if self._open:
-            return
-        await_steady(self._stage)
-        self._number += 1
-        self._mark("start")
+    def _look(self) -> None:
+        """Those of a queue that end by themselves may have."""
+        for queue in self._queues:
+            queue.look()
 
     def _mark(self, state: str) -> None:
         name = self._stage.contestant.name
@@ -290,11 +311,17 @@ class TestedFleet:
         facts = replace(
             facts_of(scenario, stage.ground, stage.contestant, place.waits, log),
             bound_s=bound_s,
+            fault=self._name(log),
             logs=logs_in(place.directory),
         )
         verdict = judge(log, facts)
         keep(place.directory, verdict)
         return Outcome.of(verdict, log, directory=place.directory, recovered=recovered)
+
+    def _name(self, log: Log) -> str:
+        """What struck the fleet so far, for the report: each fault as often as it was ordered."""
+        of_queue = [fault.kind for fault in faults(log) if fault.kind.startswith(PREFIX)]
+        return "+".join([*(plan.kind for plan in self._struck), *of_queue]) or "none"
 
 
 def _options(fault: FaultKind, given: Mapping[str, float]) -> Mapping[str, float]:

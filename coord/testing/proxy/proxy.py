@@ -103,6 +103,9 @@ class FaultProxy:
 
     @target.setter
     def target(self, target: tuple[str, int]) -> None:
+        self._aim(target)
+
+    def _aim(self, target: tuple[str, int]) -> None:
         self._thread.call(self._thread.engine.aim(_resolved(target)))
         self._target = target
 

@@ -40,10 +40,15 @@ class QueueStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
-    """The server's own account: calls by operation (refused ones too), and its queues."""
+    """The server's own account: calls by operation (refused ones too), and its queues.
+
+    `faults_left`: how often each fault that was injected may still hit, in the order in which they
+    came since the last `heal`; None: until healed.
+    """
 
     calls: Mapping[str, int]
     faults: int  # how many times a fault hit a request
+    faults_left: tuple[int | None, ...]
     polls: int  # receive calls that wait now
     queues: Mapping[str, QueueStats]
 
@@ -90,7 +95,8 @@ class Controls(ABC):
             name: QueueStats(**{**values, "tally": Tally(**values["tally"])})
             for name, values in found.pop("queues").items()
         }
-        return Stats(queues=queues, **found)
+        left = tuple(found.pop("faults_left"))
+        return Stats(queues=queues, faults_left=left, **found)
 
     def wait_for_polls(self, number: int = 1, *, timeout_s: float = 20.0) -> None:
         """Return once at least `number` receive calls wait. Raises ServerFailed if none come."""
@@ -159,6 +165,7 @@ class Control:
         return {
             "calls": dict(engine.calls),
             "faults": engine.faults.hits,
+            "faults_left": engine.faults.left,
             "polls": engine.polls.count(),
             "queues": queues,
         }

@@ -118,6 +118,11 @@ class Faults:
         self._faults: list[Fault] = []
         self._left: list[float] = []
 
+    @property
+    def left(self) -> list[int | None]:
+        """How often each may still hit, in the order in which they came; None: until healed."""
+        return [None if left == float("inf") else int(left) for left in self._left]
+
     def add(self, fault: Fault) -> None:
         """Put a fault in force."""
         self._faults.append(fault)

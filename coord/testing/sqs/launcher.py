@@ -8,7 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -82,7 +82,13 @@ class SqsServer(Servers, Controls):
         ]
         launch = Launch(command=command, folder=folder, log=folder / "log")
         serves = partial(_answers, port)
-        return [ServerMember("sqs-1", launch, port=port, serves=serves, start_s=_START_S)]
+        return [self._member("sqs-1", launch, port=port, serves=serves, start_s=_START_S)]
+
+    def _member(
+        self, name: str, launch: Launch, *, port: int, serves: Callable[[], bool], start_s: float
+    ) -> ServerMember:
+        """Its process."""
+        return ServerMember(name, launch, port=port, serves=serves, start_s=start_s)
 
     def _control(self, verb: str, values: Mapping[str, Any]) -> dict[str, Any]:
         status, found = _ask(self.members[0].port, verb, values)
