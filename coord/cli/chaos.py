@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,16 @@ class _Chaos(click.RichCommand):
         parent: click.Context | None = None,
         **extra: Any,  # noqa: ANN401  click's own signature
     ) -> click.Context:
-        """The context of `check` or `list` where that is the first word, else of ours."""
-        other = _OTHERS.get(args[0]) if args else None
+        """The context of `check` or `list` where that is the first word, else of ours.
+
+        Only `--json` may stand before it: it means the same to all three.
+        """
+        first = next((place for place, word in enumerate(args) if word != "--json"), 0)
+        other = _OTHERS.get(args[first]) if args else None
         if other is None:
             return super().make_context(info_name, args, parent, **extra)
-        return other.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+        rest = args[:first] + args[first + 1 :]
+        return other.make_context(f"{info_name} {args[first]}", rest, parent, **extra)
 
 
 @click.command(name="chaos", cls=_Chaos)
@@ -86,12 +91,13 @@ def chaos(
     """Play a scenario: strike a fleet of real processes, and judge what comes of it.
 
     The options go before what the file says. Exit code 0: all rules were kept; 1: one was broken,
-    and each is told with its moment. docs/chaos.md describes the files, and how to read a verdict.
+    and each is told with its moment; 6: no verdict, the fleet never came to rest or a process ended
+    by itself. docs/chaos.md describes the files, and how to read a verdict.
 
     \b
     Also:
       coord chaos check DIR    judge a run again that was kept with --events
-      coord chaos list         the faults, whom they strike, and what this machine can do
+      coord chaos list         the faults, whom they strike, what is missing here
 
     \b
     Examples:
@@ -100,12 +106,15 @@ def chaos(
     """  # noqa: D301  click's mark for lines that are not to be joined
     _hint(scenario)
     overrides = Overrides(store=store, seed=seed, rounds=rounds, ttl=ttl, mode=mode)
-    plan = read(scenario, overrides)
-    preflight(plan, str(scenario))
-    with _kept(events) as kept:
-        verdict = _performed(plan, kept.directory)
-        kept.keep = kept.keep or not verdict.kept
-        _tell(verdict, kept.directory if kept.keep else None, as_json=as_json)
+    with _interruptible() as signals:
+        with signals.breaking():
+            plan = read(scenario, overrides)
+        preflight(plan, str(scenario))
+        signals.check()
+        with _kept(events) as kept:
+            verdict = _performed(plan, kept.directory.absolute(), signals)
+            kept.keep = kept.keep or not verdict.kept
+    _tell(verdict, kept.directory if kept.keep else None, as_json=as_json)
 
 
 @click.command(name="check")
@@ -124,8 +133,11 @@ def check(*, directory: Path, as_json: bool) -> None:
 @_JSON
 def list_faults(*, as_json: bool) -> None:
     """List the faults: what each does, whom it strikes, its options, what is missing here."""
+    with _interruptible() as signals:
+        told = faults_json()  # asks the machine
+        signals.check()
     if as_json:
-        print_json(faults_json())
+        print_json(told)
     else:
         print_faults(console())
 
@@ -153,25 +165,34 @@ def _tell(verdict: Verdict, directory: Path | None, *, as_json: bool) -> None:
         raise Exit(ExitCode.NO)
 
 
-def _performed(plan: Scenario, events: Path) -> Verdict:
-    with Signals() as signals, ExitStack() as opened:
-        work = opened.enter_context(tempfile.TemporaryDirectory(prefix="coord-chaos-"))
+@contextmanager
+def _interruptible() -> Iterator[Signals]:
+    """Signals are noted while the block runs; one that ended it becomes the exit code."""
+    try:
+        with Signals() as signals:
+            try:
+                yield signals
+            except CoordError:
+                signals.check()  # what a signal broke off may call it an error of its own
+                raise
+    except Interrupted as signalled:
+        error_console().print("interrupted: all is healed, whatever was started is stopped")
+        raise Exit(SIGNALLED + signalled.args[0]) from None
+
+
+def _performed(plan: Scenario, events: Path, signals: Signals) -> Verdict:
+    with tempfile.TemporaryDirectory(prefix="coord-chaos-") as work:
         screen = Lines(error_console())
         screen.say(plan.title, style="bold")
-        try:
-            verdict = perform(
-                plan,
-                work=Path(work),
-                events=events,
-                screen=screen,
-                interrupted=signals.check,
-                breaking=signals.breaking,
-            )
-            signals.check()
-        except Interrupted as signalled:
-            opened.close()
-            error_console().print("interrupted: all is healed, whatever was started is stopped")
-            raise Exit(SIGNALLED + signalled.args[0]) from None
+        verdict = perform(
+            plan,
+            work=Path(work),
+            events=events,
+            screen=screen,
+            interrupted=signals.check,
+            breaking=signals.breaking,
+        )
+        signals.check()
     return verdict
 
 
@@ -185,18 +206,34 @@ class _Kept:
 
 @contextmanager
 def _kept(events: Path | None) -> Iterator[_Kept]:
-    """A directory for a run. One that nobody asked for stays only if there is something to see."""
-    if events is not None:
-        yield _Kept(empty_directory(events), keep=True)
-        return
-    kept = _Kept(Path(tempfile.mkdtemp(prefix="coord-chaos-events-")), keep=False)
+    """A directory for a run. One that nobody asked for stays only if there is something to see.
+
+    One that was asked for is as it was if nothing came of the run, so that the same command can be
+    given again.
+    """
+    if events is None:
+        directory, made = Path(tempfile.mkdtemp(prefix="coord-chaos-events-")), True
+    else:
+        made = not events.exists()
+        directory = empty_directory(events)
+    kept = _Kept(directory, keep=events is not None)
     try:
         yield kept
-    except CoordError:
-        kept.keep = any(kept.directory.glob("*.jsonl"))
+    except (CoordError, Interrupted) as error:
+        begun = any(directory.glob("*.jsonl"))
+        kept.keep = begun and (kept.keep or isinstance(error, CoordError))
         if kept.keep:
-            error_console().print(f"events until then: {kept.directory}")
+            error_console().print(f"events until then: {directory}", soft_wrap=True)
         raise
     finally:
         if not kept.keep:
-            shutil.rmtree(kept.directory, ignore_errors=True)
+            _emptied(directory, made=made)
+
+
+def _emptied(directory: Path, *, made: bool) -> None:
+    """All that is in it goes, and the directory too if we have made it."""
+    if made:
+        shutil.rmtree(directory, ignore_errors=True)
+        return
+    for file in directory.iterdir():
+        file.unlink()

@@ -6,7 +6,8 @@ nothing is judged here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ __all__ = ["Lines", "faults_json", "print_faults", "print_verdict", "verdict_jso
 _VERDICT = "coord.chaos/1"
 _FAULTS = "coord.faults/1"
 _FILE = "sqlite"
+_TABLE_COLUMNS = 72
+_NARROWEST = 20
 
 
 class Lines:
@@ -46,8 +49,38 @@ class Lines:
 
     def say(self, text: str, *, style: str = "") -> None:
         """Print one line."""
-        moment = Text(f"{SYSTEM_CLOCK.now() - self._start_s:6.1f} s  ", "dim")
-        self._out.print(moment + Text(text, style), soft_wrap=True)
+        moment = f"{SYSTEM_CLOCK.now() - self._start_s:6.1f} s  "
+        say_line(self._out, (moment, "dim"), (text, style), hang=len(moment))
+
+
+def say_line(
+    out: Console, *parts: str | tuple[str, str], indent: int = 0, hang: int | None = None
+) -> None:
+    """Print one line: broken between words on a terminal, in one piece into pipes.
+
+    What does not fit goes on below, `hang` columns further in than the line begins (2).
+    """
+    text = Text.assemble(*parts)
+    if not (out.is_terminal or "COLUMNS" in os.environ):
+        out.print(Text(" " * indent) + text, soft_wrap=True)
+        return
+    width = max(_NARROWEST, out.width - indent)
+    more = min(2 if hang is None else hang, width // 2)
+    for number, (start, end) in enumerate(_broken(text.plain, width, more)):
+        out.print(Text(" " * (indent + more * bool(number))) + text[start:end], soft_wrap=True)
+
+
+def _broken(text: str, width: int, hang: int) -> Iterator[tuple[int, int]]:
+    """Where each line begins and ends: at a space, or where a word has no room in any line."""
+    start, room = 0, width
+    while len(text) - start > room:
+        end = text.rfind(" ", start + 1, start + room + 1)
+        after = end + 1
+        if end < 0:
+            end = after = start + room
+        yield start, end
+        start, room = after, width - hang
+    yield start, len(text)
 
 
 # --- the verdict -----------------------------------------------------------------------------
@@ -88,22 +121,23 @@ def _violation_json(verdict: Verdict, violation: Any) -> dict[str, Any]:  # noqa
 def print_verdict(out: Console, verdict: Verdict, directory: Path | None) -> None:
     """What struck when, what it cost, and the verdict; last, where the events are."""
     facts = verdict.facts
-    out.print(Text(facts.title, "bold"))
-    out.print(
+    say_line(out, (facts.title, "bold"))
+    say_line(
+        out,
         f"{facts.members} members, mode {facts.mode}, {_store(facts)}, ttl {facts.ttl_s:g} s, "
-        f"seed {facts.seed}"
+        f"seed {facts.seed}",
     )
     for result in verdict.results:
         out.print()
         _print_round(out, verdict, result)
     out.print()
-    out.print(_table(verdict.results))
+    _print_figures(out, verdict.results)
     out.print()
-    out.print(Text(_legend(facts.tau_s), "dim"))
+    say_line(out, (_legend(facts.tau_s), "dim"))
     out.print()
     _print_judgement(out, verdict)
     for place in verdict.damaged:
-        out.print(f"damaged, and left out: {place}", soft_wrap=True)
+        say_line(out, f"damaged, and left out: {place}")
     out.print()
     kept = "not kept; --events DIR keeps them" if directory is None else str(directory)
     out.print(f"events: {kept}", soft_wrap=True)
@@ -115,10 +149,11 @@ def _store(facts: Facts) -> str:
 
 def _print_round(out: Console, verdict: Verdict, result: RoundResult) -> None:
     window = result.round.window
-    out.print(f"round {result.round.number}, {window.length_s:.1f} s")
+    say_line(out, f"round {result.round.number}, {window.length_s:.1f} s")
     for fault in verdict.faults:
         if window.start_s <= fault.begin_s <= window.end_s:
-            out.print(Text(f"  {fault.begin_s - window.start_s:6.2f} s  {_fault(fault)}"))
+            moment = f"{fault.begin_s - window.start_s:6.2f} s  "
+            say_line(out, f"{moment}{_fault(fault)}", indent=2, hang=len(moment))
 
 
 def _fault(fault: Fault) -> str:
@@ -133,27 +168,44 @@ def _fault(fault: Fault) -> str:
 _OVER = ("kill", "sigterm", DIED)
 
 
+def _print_figures(out: Console, results: Iterable[RoundResult]) -> None:
+    """A table; where there is no room for one, the same figures in words."""
+    if out.width >= _TABLE_COLUMNS:
+        out.print(_table(results))
+        return
+    for result in results:
+        told = ", ".join(f"{name} {value}" for name, value in _figures(result).items())
+        say_line(out, f"round {result.round.number}, {result.round.fault}: {told}", hang=2)
+
+
 def _table(results: Iterable[RoundResult]) -> Table:
     grid = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
     grid.add_column("round", justify="right", no_wrap=True)
     grid.add_column("fault", overflow="fold")
-    for name in ("gap", "split", "faux", "failover", "stale acts", "false", "missed"):
+    for name in _FIGURES:
         grid.add_column(name, justify="right", no_wrap=True)
     for result in results:
-        totals = [failover.total_s for failover in result.failovers]
-        stale = result.stale_acts
-        grid.add_row(
-            f"{result.round.number}",
-            result.round.fault,
-            _seconds(max(result.gap_s, default=0.0)),
-            _seconds(max(result.split_s, default=0.0)),
-            _seconds(max(result.faux_s, default=0.0)),
-            _seconds(max(totals)) if totals else "–",
-            f"{stale.attempted}/{stale.accepted}/{stale.accepted_unfenced}",
-            f"{result.false_failovers}",
-            f"{result.missed}",
-        )
+        values = _figures(result).values()
+        grid.add_row(f"{result.round.number}", result.round.fault, *values)
     return grid
+
+
+_FIGURES = ("gap", "split", "faux", "failover", "stale acts", "false", "missed")
+
+
+def _figures(result: RoundResult) -> dict[str, str]:
+    totals = [failover.total_s for failover in result.failovers]
+    stale = result.stale_acts
+    values = (
+        _seconds(max(result.gap_s, default=0.0)),
+        _seconds(max(result.split_s, default=0.0)),
+        _seconds(max(result.faux_s, default=0.0)),
+        _seconds(max(totals)) if totals else "–",
+        f"{stale.attempted}/{stale.accepted}/{stale.accepted_unfenced}",
+        f"{result.false_failovers}",
+        f"{result.missed}",
+    )
+    return dict(zip(_FIGURES, values, strict=True))
 
 
 def _seconds(value: float) -> str:
@@ -175,18 +227,19 @@ def _print_judgement(out: Console, verdict: Verdict) -> None:
     for one in verdict.excused:
         when = _when(verdict, one.violation.at_s)
         told = f"excused: {when}: {one.violation.rule}: {one.violation.detail} ({one.reason})"
-        out.print(Text(told, "yellow"), soft_wrap=True)
+        say_line(out, (told, "yellow"))
     if verdict.kept:
-        out.print(Text("all rules kept", "bold green") + Text(f": {_kept_words(verdict)}", ""))
+        say_line(out, ("all rules kept", "bold green"), f": {_kept_words(verdict)}")
         return
     count = len(verdict.violations)
     rules = "1 rule was broken" if count == 1 else f"rules were broken {count} times"
-    out.print(Text(rules, "bold red"))
+    say_line(out, (rules, "bold red"))
     for violation in verdict.violations:
-        told = f"  {_when(verdict, violation.at_s)}: {violation.rule}: {violation.detail}"
-        out.print(Text(told, "red"), soft_wrap=True)
+        told = f"{_when(verdict, violation.at_s)}: {violation.rule}: {violation.detail}"
+        say_line(out, (told, "red"), indent=2)
     if any(violation.rule == "not-recovered" for violation in verdict.violations):
-        out.print(f"  A fleet has to be back within {facts.bound_s:g} s of the last healing.")
+        told = f"A fleet has to be back within {facts.bound_s:g} s of the last healing."
+        say_line(out, told, indent=2)
 
 
 def _kept_words(verdict: Verdict) -> str:
@@ -248,21 +301,21 @@ def faults_json() -> dict[str, Any]:
 
 def print_faults(out: Console) -> None:
     """The same for people."""
-    out.print(Text("faults", "bold"))
+    say_line(out, ("faults", "bold"))
     for kind in CATALOGUE.values():
-        out.print(Text.assemble("  ", (kind.name, "cyan"), f": {kind.says}"), soft_wrap=True)
+        say_line(out, (kind.name, "cyan"), f": {kind.says}", indent=2)
         for line in _details(kind):
-            out.print(f"      {line}", soft_wrap=True)
+            say_line(out, line, indent=6)
     out.print()
-    out.print(Text("targets", "bold"))
+    say_line(out, ("targets", "bold"))
     for name, says in SAYS.items():
-        out.print(Text.assemble("  ", (name, "cyan"), f": {says}"), soft_wrap=True)
+        say_line(out, (name, "cyan"), f": {says}", indent=2)
     out.print()
-    out.print(Text("this machine can", "bold"))
+    say_line(out, ("this machine can", "bold"))
     for one in CAPABILITIES.values():
         lacks = missing(one.name)
         told = f"no: {lacks}" if lacks else "yes"
-        out.print(Text.assemble("  ", (one.name, "cyan"), f" ({one.says}): {told}"), soft_wrap=True)
+        say_line(out, (one.name, "cyan"), f" ({one.says}): {told}", indent=2)
 
 
 def _details(kind: FaultKind) -> Iterable[str]:

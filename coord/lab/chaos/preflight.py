@@ -6,6 +6,7 @@ does not answer, is `ground`'s; that too is told before anything is struck.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from coord.errors import ConfigError
 from coord.lab.chaos.capabilities import client_of, missing, server_of
 from coord.lab.chaos.faults import CATALOGUE, SERVERS, FaultKind, Setting
 from coord.lab.chaos.faults.kind import anywhere
-from coord.lab.chaos.scenario import FaultPlan, Scenario
+from coord.lab.chaos.scenario import FaultPlan, FleetPlan, Scenario
 from coord.lab.work.modes import mode_named
 from coord.testing.servers import KINDS
 
@@ -27,11 +28,15 @@ Missing = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Why something cannot be played, and the cure. `line` in the scenario; 0: no fault's."""
+    """Why something cannot be played, and the cure.
+
+    `line` in the scenario, 0 if in none; `told`: where it was chosen if that is not it.
+    """
 
     line: int
     cause: str
     cure: str
+    told: str = ""
 
 
 def setting_of(scenario: Scenario) -> Setting:
@@ -56,14 +61,22 @@ def check(scenario: Scenario, name: str, *, lacks: Missing = missing) -> None:
     found = refusals(scenario, lacks=lacks)
     if not found:
         return
-    causes = [f"{name}{f':{one.line}' if one.line else ''}: {one.cause}" for one in found]
+    causes = [f"{_place(one, name)}: {one.cause}" for one in found]
     cures = list(dict.fromkeys(one.cure for one in found))
     raise ConfigError("\n".join(causes), cure=" ".join(cures))
 
 
+def _place(refusal: Refusal, name: str) -> str:
+    return refusal.told or (f"{name}:{refusal.line}" if refusal.line else name)
+
+
 def refusals(scenario: Scenario, *, lacks: Missing = missing) -> list[Refusal]:
-    """All that keeps it from being played, the store's first, then by fault. Starts nothing."""
-    return [*_of_store(scenario, lacks), *_of_faults(scenario, lacks)]
+    """All that keeps it from being played: the store, the fleet, each fault. Starts nothing."""
+    return [
+        *_of_store(scenario, lacks),
+        *_of_command(scenario.fleet),
+        *_of_faults(scenario, lacks),
+    ]
 
 
 def _of_store(scenario: Scenario, lacks: Missing) -> Iterator[Refusal]:
@@ -80,12 +93,27 @@ def _of_store(scenario: Scenario, lacks: Missing) -> Iterator[Refusal]:
                 line=0,
                 cause=f"there is no store {where.store} here: {wrong}",
                 cure=_elsewhere(where),
+                told=scenario.store.told,
             )
 
 
 def _elsewhere(where: Setting) -> str:
-    other = f" Or give the URL of a {where.store} of yours: --store {where.store}://…"
-    return f"Or choose another store, such as --store sqlite.{other if where.own else ''}"
+    other = f", or give the URL of a {where.store} of yours: --store {where.store}://…"
+    return (
+        "Install what is missing, or choose another store, such as --store sqlite"
+        f"{other if where.own else '.'}"
+    )
+
+
+def _of_command(fleet: FleetPlan) -> Iterator[Refusal]:
+    """A daemon's program; one whose name depends on the member is looked for when it is started."""
+    program = fleet.command[0] if fleet.command else ""
+    if program and "{" not in program and shutil.which(program) is None:
+        yield Refusal(
+            line=fleet.line,
+            cause=f"there is no program {program!r} that could be started",
+            cure="Give its path, or one that the shell would find, and see that it is executable.",
+        )
 
 
 def _of_faults(scenario: Scenario, lacks: Missing) -> Iterator[Refusal]:

@@ -139,7 +139,7 @@ def _store(source: Source) -> StorePlan:
             f"servers is {servers}, and {kind} {what}",
             f"Leave servers out, or choose {' or '.join(_CLUSTERS)}.",
         )
-    return StorePlan(place=kind, servers=servers)
+    return StorePlan(place=kind, servers=servers, told=table.where("kind"))
 
 
 def _store_at(table: Table) -> StorePlan:
@@ -164,7 +164,7 @@ def _store_at(table: Table) -> StorePlan:
             "a store in memory without a port lives in one process, and chaos starts several",
             'Write kind = "memory", which is served for the run, or the URL of one that is served.',
         )
-    return StorePlan(place=url)
+    return StorePlan(place=url, told=table.where("url"))
 
 
 def _fleet(source: Source) -> FleetPlan:
@@ -183,7 +183,8 @@ def _fleet(source: Source) -> FleetPlan:
                 )
         for role in roles:
             table.finds(partial(checked_name, "role", role), "roles")
-        return FleetPlan(members=members, command=command, roles=roles)
+        line = source.line(("fleet", "command"))
+        return FleetPlan(members=members, command=command, roles=roles, line=line)
     if "roles" in table:
         table.refuse(
             "roles",

@@ -7,8 +7,15 @@ struck is healed and what was started is stopped.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    closing,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from coord._version import __version__
 from coord.config import Timing
+from coord.errors import CoordError
 from coord.lab.chaos.contestant import Contestant
 from coord.lab.chaos.daemon import Daemon
 from coord.lab.chaos.faults import CATALOGUE
@@ -23,8 +31,8 @@ from coord.lab.chaos.ground import Ground, ground, groundless
 from coord.lab.chaos.housekeeping import Housekeeping
 from coord.lab.chaos.play import play
 from coord.lab.chaos.preflight import setting_of, uses_store
-from coord.lab.chaos.saved import keep, logs_in, note
-from coord.lab.chaos.scenario import FleetPlan, Scenario
+from coord.lab.chaos.saved import keep, logs_in, note, refuse_full
+from coord.lab.chaos.scenario import FleetPlan, Scenario, StorePlan
 from coord.lab.chaos.stage import Screen, Stage
 from coord.lab.chaos.verdict import Facts, Verdict, bound_of, judge
 from coord.lab.measure import Log, load
@@ -64,7 +72,8 @@ def perform(
     stage_files.mkdir()
     with ExitStack() as opened:
         with breaking():
-            here = opened.enter_context(_ground(scenario, work, screen))
+            with _telling_where(scenario.store):
+                here = opened.enter_context(_ground(scenario, work, screen))
             waits = waits_of(scenario, here)
         screen.say(here.words)
         stage = Stage(
@@ -79,6 +88,7 @@ def perform(
         with stage:
             play(stage, scenario, bound_s=waits.bound_s)
     interrupted()
+    refuse_full(events)
     log = load(events)
     facts = replace(
         facts_of(scenario, here, contestant, waits, log),
@@ -95,6 +105,17 @@ def contestant_of(fleet: FleetPlan) -> Contestant:
     if fleet.command:
         return Daemon(command=fleet.command, roles=fleet.roles)
     return Housekeeping(mode_named(fleet.mode, shards=fleet.shards, seats=fleet.seats))
+
+
+@contextmanager
+def _telling_where(store: StorePlan) -> Iterator[None]:
+    """What is wrong with a store of the user's is told with the place that names it."""
+    try:
+        yield
+    except CoordError as error:
+        if store.told and "://" in store.place:
+            error.cause = f"{store.told}: {error.cause}"
+        raise
 
 
 def _ground(scenario: Scenario, work: Path, screen: Screen) -> AbstractContextManager[Ground]:

@@ -15,18 +15,31 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from coord.errors import UsageError
+from coord.errors import ConfigError, UsageError
 from coord.lab.chaos.scenario import Scenario
 from coord.lab.chaos.verdict import Facts, Verdict
 from coord.lab.chaos.writing import to_toml
 from coord.lab.measure import Log, load, to_json
 
-__all__ = ["REPORT", "RUN", "RUN_SCHEMA", "SCENARIO", "keep", "load_run", "logs_in", "note"]
+__all__ = [
+    "REPORT",
+    "RUN",
+    "RUN_SCHEMA",
+    "SCENARIO",
+    "keep",
+    "load_run",
+    "logs_in",
+    "note",
+    "refuse_full",
+]
 
+_SPARE = ".spare"
+_SPARE_BYTES = 1 << 16
 RUN_SCHEMA = "coord.chaos-run/1"
 SCENARIO, RUN, REPORT = "scenario.toml", "run.json", "report.json"
 _AGAIN = "Run the scenario again; `coord chaos FILE.toml --events DIR` makes such a directory."
@@ -34,7 +47,30 @@ _AGAIN = "Run the scenario again; `coord chaos FILE.toml --events DIR` makes suc
 
 def note(directory: Path, scenario: Scenario) -> None:
     """What is going to be played; before it is, so that it stands there however it ends."""
-    (directory / SCENARIO).write_text(to_toml(scenario))
+    try:
+        (directory / SCENARIO).write_text(to_toml(scenario))
+    except OSError as error:
+        raise _unwritable(directory, error) from error
+
+
+def refuse_full(directory: Path) -> None:
+    """Raise ConfigError if the disk of a run that is over is full: then its logs are not whole."""
+    spare = directory / _SPARE
+    try:
+        spare.write_bytes(bytes(_SPARE_BYTES))
+    except OSError as error:
+        raise _unwritable(directory, error) from error
+    finally:
+        with suppress(OSError):
+            spare.unlink()
+
+
+def _unwritable(directory: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"the run cannot be kept in {directory}: {error.strerror}. Events were lost, and a verdict "
+        "on part of the evidence would be none",
+        cure="Give --events (or TMPDIR) a directory on a disk with some 100 MiB to spare.",
+    )
 
 
 def logs_in(directory: Path) -> dict[str, int]:

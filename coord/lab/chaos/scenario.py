@@ -19,11 +19,13 @@ __all__ = ["FaultPlan", "FleetPlan", "Scenario", "StorePlan"]
 class StorePlan:
     """`place`: a kind, of which one is started for the run, or the URL of the user's own.
 
-    `servers`: how many of its own store: 1 or 3; a file has none.
+    `servers`: how many of its own store: 1 or 3; a file has none. `told`: where that place was
+    chosen, as `FILE:LINE` or an option; empty if nowhere.
     """
 
     place: str
     servers: int = 1
+    told: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +33,8 @@ class FleetPlan:
     """Who is led: the lab's own housekeeping in one mode, or a daemon of the user's.
 
     `command`: the daemon; then `roles` are those that must be led for the fleet to be steady, and
-    mode, shards and seats say nothing. None: what is usual for the mode.
+    mode, shards and seats say nothing. None: what is usual for the mode. `line`: where the command
+    stands in the file, 0 if in none.
     """
 
     members: int = 3
@@ -40,6 +43,7 @@ class FleetPlan:
     seats: int | None = None
     command: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

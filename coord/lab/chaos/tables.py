@@ -123,6 +123,10 @@ class Table:
         """Where it begins."""
         return self.source.line(self.place)
 
+    def where(self, key: str) -> str:
+        """Where a key stands, as `FILE:LINE` or the option that gave it; "" if it is not there."""
+        return self.source.where((*self.place, key)) if key in self._content else ""
+
     def text(self, key: str, default: str | None = None) -> str:
         """A text that is not empty; without a default it has to be there."""
         if default is not None and key not in self._content:
