@@ -34,6 +34,21 @@ __all__ = ["chaos"]
 _JSON = click.option("--json", "as_json", is_flag=True, help="Answer, and err, in JSON.")
 
 
+class _Place(click.Path):
+    """A path that says something: an empty word, as of a variable that is not set, is refused."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401  click's own signature
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:  # noqa: ANN401
+        """The path."""
+        if value == "":
+            self.fail("it is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class _Chaos(click.RichCommand):
     """The command that plays, unless its first word is that of another command."""
 
@@ -57,7 +72,7 @@ class _Chaos(click.RichCommand):
 
 
 @click.command(name="chaos", cls=_Chaos)
-@click.argument("scenario", metavar="SCENARIO.toml", type=click.Path(path_type=Path))
+@click.argument("scenario", metavar="SCENARIO.toml", type=_Place(path_type=Path))
 @click.option(
     "--store",
     metavar="KIND|URL",
@@ -72,7 +87,7 @@ class _Chaos(click.RichCommand):
 )
 @click.option(
     "--events",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=_Place(path_type=Path, file_okay=False),
     help="Keep the run here: an empty directory, or one to be made. Without it a run is kept in "
     "the temporary directory if it breaks a rule, and removed otherwise.",
 )
@@ -118,7 +133,7 @@ def chaos(
 
 
 @click.command(name="check")
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", type=_Place(path_type=Path))
 @_JSON
 def check(*, directory: Path, as_json: bool) -> None:
     """Judge a run again that was kept with --events, from its files alone.

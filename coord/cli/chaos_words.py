@@ -139,8 +139,10 @@ def print_verdict(out: Console, verdict: Verdict, directory: Path | None) -> Non
     for place in verdict.damaged:
         say_line(out, f"damaged, and left out: {place}")
     out.print()
-    kept = "not kept; --events DIR keeps them" if directory is None else str(directory)
-    out.print(f"events: {kept}", soft_wrap=True)
+    if directory is None:
+        say_line(out, "events: not kept; --events DIR keeps them")
+    else:
+        out.print(f"events: {directory}", soft_wrap=True)  # in one piece, to be copied
 
 
 def _store(facts: Facts) -> str:

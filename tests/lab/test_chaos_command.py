@@ -51,6 +51,14 @@ def test_json_may_be_asked_for_before_the_name_of_a_command(
     assert (code, "missing argument" in json.loads(err)["cause"]) == (2, True)
 
 
+@pytest.mark.parametrize("words", [[""], ["x.toml", "--events", ""], ["check", ""]])
+def test_an_empty_word_is_no_path(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    """As of a variable that is not set: it would mean the present directory."""
+    code, out, err = _ended(capsys, *words)
+    assert (code, out) == (2, "")
+    assert "it is empty" in err
+
+
 # --- what is refused, and where that stands ---------------------------------------------------
 
 

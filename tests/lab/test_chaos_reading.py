@@ -271,6 +271,14 @@ MISTAKES: dict[str, tuple[str, int, str, str]] = {
         "leader, follower, one, half, all",
     ),
     "at a number": (HEAD + KILL + "at = 1\n", 4, "a duration is a text", '"5s"'),
+    "at a day": (HEAD + KILL + "at = 1979-05-27\n", 4, "at is a date or a time", '"5s"'),
+    "at a flag": (HEAD + KILL + "at = true\n", 4, "at is true or false", '"5s"'),
+    "a million members more": (
+        HEAD + '[[fault]]\nkind = "grow"\ncount = 1000000\n',
+        4,
+        "count is 1000000",
+        "0 to 32",
+    ),
     "for ever": (HEAD + KILL + 'for = "1d"\n', 4, "for is 1d", "600 s"),
     "for no time": (HEAD + KILL + 'for = "0s"\n', 4, "for is 0s", "more than 0"),
     "before the round": (HEAD + KILL + 'at = "-1s"\n', 4, "not a duration", "15s"),
@@ -329,9 +337,12 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: No such file") as refused:
         read(tmp_path / "none.toml")
     assert refused.value.cure
-    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory") as refused:
         read(tmp_path)
+    assert "coord chaos check DIR" in refused.value.cure
     binary = tmp_path / "x.toml"
+    binary.write_bytes(b"\xef\xbb\xbf" + LEAST.replace("\n", "\r\n").encode())
+    assert read(binary) == parse(LEAST, "x.toml")  # as some editors save it
     binary.write_bytes(b"title = 'x'\n\xff\n")
     with pytest.raises(ConfigError, match=r"x\.toml:2: this is no text in UTF-8"):
         read(binary)

@@ -130,7 +130,8 @@ class Fleet:
             if ended is None:
                 raise WorkerFailed(
                     f"{member} ended by itself, with exit code {code}: {self.last_words(member)}",
-                    cure="If that does not name the cause, please report it.",
+                    cure="See what it said. A daemon of yours can be started by itself to see more; that "
+                    "of a worker of the lab's own, please report.",
                 )
             del self._running[member]
             ended(process.pid)

@@ -98,7 +98,7 @@ def _of_store(scenario: Scenario, lacks: Missing) -> Iterator[Refusal]:
 
 
 def _elsewhere(where: Setting) -> str:
-    other = f", or give the URL of a {where.store} of yours: --store {where.store}://…"
+    other = f", or give the URL of your own: --store {where.store}://…"
     return (
         "Install what is missing, or choose another store, such as --store sqlite"
         f"{other if where.own else '.'}"

@@ -283,4 +283,4 @@ def _option(table: Table, option: Option) -> float:
         return table.seconds(option.name, option.default, most=LONGEST_S)
     if option.kind == "share":
         return table.share(option.name, option.default)
-    return table.whole(option.name, int(option.default), least=0, most=1 << 40)
+    return table.whole(option.name, int(option.default), least=0, most=_MOST_MEMBERS)

@@ -42,12 +42,13 @@ class Source:
         except OSError as error:
             raise ConfigError(
                 f"{path} cannot be read: {error.strerror}",
-                cure="Give the path of a scenario, a TOML file.",
+                cure="Give the path of a scenario, a TOML file."
+                + (" `coord chaos check DIR` judges a run again." if path.is_dir() else ""),
             ) from error
         if len(data) > _MOST_BYTES:
             raise ConfigError(f"{path} is larger than 1 MiB", cure="A scenario has some 20 lines.")
         try:
-            text = data.decode()
+            text = data.decode("utf-8-sig")  # some editors begin a file with a mark
         except UnicodeDecodeError as error:
             line = 1 + data.count(b"\n", 0, error.start)
             raise ConfigError(
@@ -217,7 +218,9 @@ def _told(place: Place) -> str:
 
 
 def _shown(value: object) -> str:
-    return f"{value}" if type(value) in {int, float} else f"{value!r}"
+    if type(value) in {int, float}:
+        return f"{value}"
+    return f"{value!r}" if isinstance(value, str) else _kind(value)
 
 
 def _kind(value: object) -> str:
