@@ -11,8 +11,12 @@ import pytest
 
 from coord.errors import UsageError
 from coord.lab.chaos import verdict as verdict_module
+from coord.lab.chaos.ground import groundless
+from coord.lab.chaos.run import waits_of
+from coord.lab.chaos.scenario import FaultPlan, FleetPlan, Scenario, StorePlan
 from coord.lab.chaos.verdict import Facts, bound_of, judge
 from coord.lab.measure import judge as judge_module
+from coord.lab.work.modes import visibility_s
 from tests.lab.chaos_runs import FACTS, QUEUE_FACTS, healthy, healthy_queue, item
 from tests.unit.lab.script import Script
 
@@ -240,6 +244,24 @@ def test_each_round_is_judged_by_itself() -> None:
 )
 def test_the_bound_is_that_of_the_store(observed: bool, bound_s: float) -> None:
     assert bound_of(ttl_s=10, observed=observed, drift=0.002, poll_s=1) == pytest.approx(bound_s)
+
+
+def test_workers_of_a_queue_get_as_long_as_the_faults_lasted_for_what_piled_up_meanwhile() -> None:
+    strikes = (
+        FaultPlan(kind="kill", target="all", at_s=0.5, for_s=5.0),
+        FaultPlan(kind="pause", target="one", at_s=2.0, for_s=6.0),
+    )
+    plan = Scenario(
+        title="t",
+        store=StorePlan(place="sqlite"),
+        fleet=FleetPlan(mode="queue"),
+        faults=strikes,
+        ttl_s=3.0,
+    )
+    waits = waits_of(plan, groundless("sqlite", 3.0))
+    assert waits.bound_s == pytest.approx(visibility_s(3.0) + 2.0 + 7.5)
+    none = waits_of(replace(plan, faults=()), groundless("sqlite", 3.0))
+    assert none.bound_s == pytest.approx(visibility_s(3.0) + 2.0)
 
 
 def test_the_moment_of_a_violation_is_told_by_its_round() -> None:

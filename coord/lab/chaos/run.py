@@ -7,7 +7,7 @@ struck is healed and what was started is stopped.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractContextManager,
     ExitStack,
@@ -32,7 +32,7 @@ from coord.lab.chaos.housekeeping import Housekeeping
 from coord.lab.chaos.play import play
 from coord.lab.chaos.preflight import setting_of, uses_store
 from coord.lab.chaos.saved import keep, logs_in, note, refuse_full
-from coord.lab.chaos.scenario import FleetPlan, Scenario, StorePlan
+from coord.lab.chaos.scenario import FaultPlan, FleetPlan, Scenario, StorePlan
 from coord.lab.chaos.stage import Screen, Stage
 from coord.lab.chaos.verdict import Facts, Verdict, bound_of, judge
 from coord.lab.measure import Log, load
@@ -144,27 +144,34 @@ def _roles(fleet: FleetPlan) -> Mapping[str, Shape]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waits:
-    """How this store, or the queue, tells that somebody is gone, and how long that may take."""
+    """How this store, or the queue, tells that somebody is gone, and how long that may take.
+
+    `backlog_s`: for how long messages may pile up in a round. A leader does at once whatever has
+    fallen due; workers of a queue take it one by one, and are given as long as it took to come.
+    """
 
     silent_s: float
     expiry: str
     drift: float = 0.0
     poll_s: float = 0.0
+    backlog_s: float = 0.0
 
     @property
     def bound_s(self) -> float:
         """Within how long after the last healing a fleet must have recovered."""
         observed = self.expiry == Expiry.OBSERVED.value
-        return bound_of(
+        bound_s = bound_of(
             ttl_s=self.silent_s, observed=observed, drift=self.drift, poll_s=self.poll_s
         )
+        return bound_s + self.backlog_s
 
 
 def waits_of(scenario: Scenario, here: Ground) -> Waits:
     """What holds where it is played."""
     timing = Timing.of(here.ttl_s)
     if not uses_store(setting_of(scenario)):
-        return Waits(silent_s=visibility_s(here.ttl_s), expiry=_VISIBILITY)
+        silent_s = visibility_s(here.ttl_s)
+        return Waits(silent_s=silent_s, expiry=_VISIBILITY, backlog_s=_struck_s(scenario.faults))
     with closing(open_store(here.url).store) as store:
         expiry = store.guarantees.expiry
     poll_s = timing.rpc_timeout_s if expiry is Expiry.OBSERVED else 0.0
@@ -175,6 +182,13 @@ def waits_of(scenario: Scenario, here: Ground) -> Waits:
         drift=timing.drift,
         poll_s=float(told[0]) if told else poll_s,
     )
+
+
+def _struck_s(faults: Sequence[FaultPlan]) -> float:
+    """From the first blow of a round to its last healing."""
+    if not faults:
+        return 0.0
+    return max(plan.at_s + plan.for_s for plan in faults) - min(plan.at_s for plan in faults)
 
 
 def facts_of(
