@@ -49,11 +49,24 @@ def ready_streams() -> None:
     each handshake that fails, unless told otherwise before it is imported.
     """
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    _open_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     _made.cache_clear()
     _wide.cache_clear()
+
+
+def _open_closed() -> None:
+    """A stream that we were started without (`>&-`) leads nowhere; no file may get its number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
 
 
 @cache

@@ -8,7 +8,10 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,10 +24,12 @@ from coord.cli.chaos_words import Lines, print_faults, print_verdict, say_line
 from coord.cli.playing import Interrupted
 from coord.errors import ConfigError, CoordError, StoreUnavailable
 from coord.lab.chaos.faults import CATALOGUE
+from coord.lab.chaos.ground import ground
 from coord.lab.chaos.preflight import check
 from coord.lab.chaos.reading import Overrides, parse
-from coord.lab.chaos.run import perform
+from coord.lab.chaos.run import contestant_of, perform
 from coord.lab.chaos.saved import note, refuse_full
+from coord.telemetry import EventLog
 from tests.lab.chaos_runs import healthy, saved
 
 KILL = 'title = "x"\n[[fault]]\nkind = "kill"\n'
@@ -212,6 +217,35 @@ def test_a_signal_while_the_machine_is_asked_ends_it_with_its_number(
         assert (code, out) == (143, "")
         assert "interrupted" in err
         assert "mount" not in err
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_are_no_fault(tmp_path: Path, closed: str) -> None:
+    saved(tmp_path, healthy())
+    line = f'exec "{sys.executable}" -m coord chaos check "{tmp_path}" {closed}'
+    done = subprocess.run(
+        ["sh", "-c", line], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ("all rules kept" in done.stdout) == (">&-" not in closed.replace("2>&-", ""))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("mode", ["single", "queue"])
+def test_a_folder_may_have_any_name(tmp_path: Path, mode: str) -> None:
+    """Its path is part of a URL."""
+    (odd := tmp_path / "a b%20c?d#e&f [g]").mkdir()
+    scenario = parse(KILL, "x.toml", Overrides(mode=mode))
+    with ExitStack() as opened:
+        here = opened.enter_context(ground("sqlite", None, work=odd, say=lambda _: None, roles={}))
+        assert (odd / "coord.db").exists()
+        (odd / "work").mkdir()
+        entered = opened.enter_context(
+            contestant_of(scenario.fleet).enter(odd / "work", EventLog(None, member="x"))
+        )
+        entered.turn()
+    assert here.own
 
 
 # --- what one sees ----------------------------------------------------------------------------

@@ -130,8 +130,7 @@ class Fleet:
             if ended is None:
                 raise WorkerFailed(
                     f"{member} ended by itself, with exit code {code}: {self.last_words(member)}",
-                    cure="See what it said. A daemon of yours can be started by itself to see more; that "
-                    "of a worker of the lab's own, please report.",
+                    cure="See what it said. If it is not a daemon of yours, please report it.",
                 )
             del self._running[member]
             ended(process.pid)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 from coord.clock import SYSTEM_CLOCK
 from coord.config import Timing
@@ -163,7 +164,8 @@ def _own_store(kind: str, work: Path, say: Say, number: int, disks: Disks | None
     """A store that ends with this block."""
     if kind == _OWN_FILE:
         folder = work if disks is None else disks.place(FILE_DISK)
-        yield _Own(lambda _: f"{kind}:///{folder / 'coord.db'}?group={_GROUP}", None)
+        file = quote(str(folder / "coord.db"))
+        yield _Own(lambda _: f"{kind}:///{file}?group={_GROUP}", None)
         return
     if kind not in {*KINDS, _OWN_MEMORY}:
         raise ConfigError(

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from coord.lab.chaos.contestant import Place
 from coord.lab.chaos.led_scene import LedScene
@@ -45,7 +46,7 @@ class Housekeeping:
     def enter(self, work: Path, events: EventLog) -> Iterator[_Entered]:
         """Make the database and, where nobody leads, the queue. `work` must be empty of them."""
         database = work / "app.db"
-        queue = f"sqlite:///{work / 'queue.db'}" if self.mode.queue else None
+        queue = f"sqlite:///{quote(str(work / 'queue.db'))}" if self.mode.queue else None
         app.create(database)
         role = self.mode.role
         events.role(role.name, 1, role.shape, queue=self.mode.queue)
