@@ -6,6 +6,7 @@ Owns the commands and their endings. What happens is `coord.lab.chaos`'s, what i
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -162,7 +163,7 @@ _OTHERS = {"check": check, "list": list_faults}
 
 def _hint(scenario: Path) -> None:
     """A word that is no file and looks like a command is no path that cannot be read."""
-    if scenario.exists() or scenario.suffix:
+    if scenario.suffix or len(scenario.parts) > 1 or os.path.exists(scenario):  # noqa: PTH110
         return
     raise click.UsageError(
         f"there is no scenario {scenario}, and no such command; commands are "
@@ -229,7 +230,7 @@ def _kept(events: Path | None) -> Iterator[_Kept]:
     if events is None:
         directory, made = Path(tempfile.mkdtemp(prefix="coord-chaos-events-")), True
     else:
-        made = not events.exists()
+        made = not os.path.exists(events)  # noqa: PTH110 (Path raises where this is no)
         directory = empty_directory(events)
     kept = _Kept(directory, keep=events is not None)
     try:

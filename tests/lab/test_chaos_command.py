@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from coord.cli import main
 from coord.cli.chaos_words import Lines, print_faults, print_verdict, say_line
 from coord.cli.playing import Interrupted
 from coord.errors import ConfigError, CoordError, StoreUnavailable
+from coord.lab.chaos import run
 from coord.lab.chaos.faults import CATALOGUE
 from coord.lab.chaos.ground import ground
 from coord.lab.chaos.preflight import check
@@ -193,10 +195,51 @@ def test_a_run_on_a_full_disk_has_no_verdict(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    monkeypatch.setattr(Path, "write_text", full)
     for told in (refuse_full, lambda place: note(place, parse(KILL, "x.toml"))):
         with pytest.raises(ConfigError, match="No space left on device"):
             told(tmp_path)
+
+
+@pytest.mark.parametrize("error", [CoordError("not at rest"), sqlite3.OperationalError("odd")])
+def test_what_goes_wrong_on_a_full_disk_is_told_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def play(*_: object, **__: object) -> NoReturn:
+        monkeypatch.setattr(Path, "write_bytes", full)
+        raise error
+
+    def full(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(run, "play", play)
+    for name in ("work", "events"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(ConfigError, match="events cannot be written: No space left on device"):
+        perform(
+            parse(KILL.replace("title", 'fleet = { command = ["sleep", "60"] }\ntitle'), "x.toml"),
+            work=tmp_path / "work",
+            events=tmp_path / "events",
+            screen=Lines(_screen(80)),
+            interrupted=lambda: None,
+        )
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(["check", "{}"], 5), (["{}.toml"], 5), (["k.toml", "--events", "{}"], 5), (["{}"], 2)],
+)
+def test_a_path_that_cannot_even_be_looked_at_is_refused_and_no_failed_output(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    code: int,
+) -> None:
+    """Longer than a name may be; a folder that one may not enter is told by the same error."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "k.toml").write_text(KILL)
+    found, _, err = _ended(capsys, *(word.format("x" * 300) for word in words))
+    assert (found, "output" in err, "cure: " in err) == (code, False, True), err
 
 
 # --- signals ----------------------------------------------------------------------------------

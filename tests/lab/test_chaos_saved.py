@@ -158,7 +158,7 @@ def test_a_damaged_run_is_refused_with_cause_and_cure(
 
 
 def test_what_is_no_directory_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="does not exist"):
+    with pytest.raises(UsageError, match="cannot be found"):
         load_run(tmp_path / "none")
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="is no directory"):

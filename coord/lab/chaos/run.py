@@ -7,6 +7,7 @@ struck is healed and what was started is stopped.
 from __future__ import annotations
 
 import platform
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractContextManager,
@@ -85,7 +86,7 @@ def perform(
             screen=screen,
             interrupted=interrupted,
         )
-        with stage:
+        with _telling_full(events, work), stage:
             play(stage, scenario, bound_s=waits.bound_s)
     interrupted()
     refuse_full(events)
@@ -115,6 +116,17 @@ def _telling_where(store: StorePlan) -> Iterator[None]:
     except CoordError as error:
         if store.told and "://" in store.place:
             error.cause = f"{store.told}: {error.cause}"
+        raise
+
+
+@contextmanager
+def _telling_full(*directories: Path) -> Iterator[None]:
+    """What goes wrong where nothing can be written goes wrong because of that."""
+    try:
+        yield
+    except (CoordError, OSError, sqlite3.Error):
+        for directory in directories:
+            refuse_full(directory)
         raise
 
 

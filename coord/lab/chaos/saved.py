@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields
@@ -51,10 +52,11 @@ def note(directory: Path, scenario: Scenario) -> None:
         (directory / SCENARIO).write_text(to_toml(scenario))
     except OSError as error:
         raise _unwritable(directory, error) from error
+    refuse_full(directory)
 
 
 def refuse_full(directory: Path) -> None:
-    """Raise ConfigError if the disk of a run that is over is full: then its logs are not whole."""
+    """Raise ConfigError if a directory's disk is full: what a run left there is not whole."""
     spare = directory / _SPARE
     try:
         spare.write_bytes(bytes(_SPARE_BYTES))
@@ -67,9 +69,9 @@ def refuse_full(directory: Path) -> None:
 
 def _unwritable(directory: Path, error: OSError) -> ConfigError:
     return ConfigError(
-        f"the run cannot be kept in {directory}: {error.strerror}. Events were lost, and a verdict "
-        "on part of the evidence would be none",
-        cure="Give --events (or TMPDIR) a directory on a disk with some 100 MiB to spare.",
+        f"{directory} cannot be written: {error.strerror}; without whole logs there is no verdict",
+        cure="Give --events, and TMPDIR in the environment, directories that can be written, with "
+        "some 100 MiB to spare.",
     )
 
 
@@ -87,13 +89,13 @@ def keep(directory: Path, verdict: Verdict) -> None:
 
 def load_run(directory: Path) -> tuple[Facts, Log]:
     """What can be judged again. Raises UsageError if anything of it is missing or damaged."""
-    if not directory.is_dir():
-        what = "is no directory" if directory.exists() else "does not exist"
+    if not os.path.isdir(directory):  # noqa: PTH112 (Path raises where this is no)
+        what = "is no directory" if os.path.exists(directory) else "cannot be found"  # noqa: PTH110
         raise UsageError(f"{directory} {what}", cure="Give the directory of a run. " + _AGAIN)
     facts = _facts(directory / RUN)
     for name, size in facts.logs.items():
         file = directory / name
-        if not file.is_file():
+        if not os.path.isfile(file):  # noqa: PTH113
             raise UsageError(
                 f"{file} is missing, one of the {len(facts.logs)} event logs of the run",
                 cure="Bring it back: without it there is no verdict. " + _AGAIN,

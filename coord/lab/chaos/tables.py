@@ -43,7 +43,11 @@ class Source:
             raise ConfigError(
                 f"{path} cannot be read: {error.strerror}",
                 cure="Give the path of a scenario, a TOML file."
-                + (" `coord chaos check DIR` judges a run again." if path.is_dir() else ""),
+                + (
+                    " `coord chaos check DIR` judges a run again."
+                    if isinstance(error, IsADirectoryError)
+                    else ""
+                ),
             ) from error
         if len(data) > _MOST_BYTES:
             raise ConfigError(f"{path} is larger than 1 MiB", cure="A scenario has some 20 lines.")
