@@ -86,7 +86,7 @@ def perform(
             screen=screen,
             interrupted=interrupted,
         )
-        with _telling_full(events, work), stage:
+        with _telling_full(events, work), stage, _telling_full(events, work):
             play(stage, scenario, bound_s=waits.bound_s)
     interrupted()
     refuse_full(events)
@@ -121,7 +121,10 @@ def _telling_where(store: StorePlan) -> Iterator[None]:
 
 @contextmanager
 def _telling_full(*directories: Path) -> Iterator[None]:
-    """What goes wrong where nothing can be written goes wrong because of that."""
+    """What goes wrong where nothing can be written goes wrong because of that.
+
+    Asked before the stage is left, because that may make room again.
+    """
     try:
         yield
     except (CoordError, OSError, sqlite3.Error):
