@@ -50,7 +50,11 @@ class World:
 
     `manner`, `lag_s`: how the store ends sessions. `record_events` keeps every noted event in
     `events`, for a look at a run that went wrong; the digest in `trace` is kept always.
+
+    `host_type`, `make_server` and `stream` are what a simulation replaces.
     """
+
+    host_type: type[Host] = Host
 
     def __init__(
         self,
@@ -66,7 +70,7 @@ class World:
         self.group = group
         self.clock = TrueClock()
         self.clock.now_ns = 1000 * _NS
-        self.server = MemoryServer(self.clock, manner=manner, lag_s=lag_s)
+        self.server = self.make_server(manner, lag_s)
         self.verdict = Verdict(self.server, group, self.clock)
         self.hosts: dict[str, Host] = {}
         self.held: list[tuple[Callable[[Any], None], Any]] = []
@@ -80,6 +84,14 @@ class World:
         self._incarnations = 0
         self._store = self.server.store()
         self._watching_expiry = False
+
+    def make_server(self, manner: Manner, lag_s: float) -> MemoryServer:
+        """The store of this world."""
+        return MemoryServer(self.clock, manner=manner, lag_s=lag_s)
+
+    def stream(self, purpose: str) -> Callable[[], float]:
+        """Where lots for one purpose are drawn from: here, one generator for all of them."""
+        return self.draw
 
     # --- hosts -------------------------------------------------------------------------------
 
@@ -114,7 +126,7 @@ class World:
         )
         shares = rate is None and offset_s == 0.0
         clock = HostClock(self.clock, offset_s=offset_s, rate=1.0 if rate is None else rate)
-        host = Host(self, record, clock=clock, shares_clock=shares)
+        host = self.host_type(self, record, clock=clock, shares_clock=shares)
         host.link = link if link is not None else host.link
         host.behaviours.update(behaviours or {})
         self.hosts[name] = host

@@ -69,7 +69,9 @@ class Host:
         store = world.server.store() if shares_clock else world.server.store(clock=clock)
         self._effects = Effects(store, world.group, clock)
         self._watch = store.watch(world.group, self._change_seen)
-        self.machine = Machine(record, world.timing, store.guarantees, world.draw)
+        self._draw_fare = world.stream(f"link of {self.name}")
+        draw = world.stream(f"machine of {self.name}")
+        self.machine = Machine(record, world.timing, store.guarantees, draw)
 
     # --- what tests do -----------------------------------------------------------------------
 
@@ -242,6 +244,13 @@ class Host:
         elif isinstance(command, c.Fail):
             self.failure = command.error
             self.world.note("fail", self.name, command.error)
+        self.told(command)
+
+    def told(self, command: c.Command) -> None:
+        """The member has had this done. For those who keep records; nothing here."""
+
+    def answered(self, call: Call, event: e.Done | e.Failed) -> None:
+        """The member has heard of this call. For those who keep records; nothing here."""
 
     def act(self, work: Work) -> None:
         """User code touches its resource."""
@@ -270,7 +279,7 @@ class Host:
     # --- store calls -------------------------------------------------------------------------
 
     def _send(self, lane: Lane, command: c.StoreCommand) -> None:
-        fate, request_ns, reply_ns = self.link.decide(command, self.world.draw)
+        fate, request_ns, reply_ns = self.link.decide(command, self._draw_fare)
         call = Call(lane, command, fate, reply_ns)
         call.sent_at_s = self.clock.now()
         lane.busy = True
@@ -330,6 +339,7 @@ class Host:
         elif type(event) is e.Failed:
             event = e.Failed(now, call.command, call.sent_at_s, event.error)
         self._step(event)  # the lane is still busy: it goes on with its own next round
+        self.answered(call, event)
         lane.busy = False
         if lane is self._control or self.machine.pulse_s <= now:
             lane.round()
@@ -343,7 +353,7 @@ class Host:
         if self.dead or self.link.down:
             return
         low_s, high_s = self.link.reply_s
-        delay_ns = int((low_s + (high_s - low_s) * self.world.draw()) * NS)
+        delay_ns = int((low_s + (high_s - low_s) * self._draw_fare()) * NS)
         self.world.at(self.world.clock.now_ns + delay_ns, self._run, self._wake)
 
     def _wake(self) -> None:
