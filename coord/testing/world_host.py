@@ -256,6 +256,9 @@ class Host:
         """User code touches its resource."""
         self.world.verdict.acted(self, work.given)
 
+    def late(self, work: Work) -> None:
+        """The round's work is done, and the deadline has passed meanwhile: this code looks."""
+
     def work_over(self, work: Work, kind: Any) -> None:  # noqa: ANN401  (an EndingKind or None)
         """User code of a term has stopped."""
         if self.works.pop(work.given.number, None) is not None:

@@ -120,6 +120,8 @@ class Work:
             return
         if self.may_act:
             self._host.act(self)
+        else:
+            self._host.late(self)
         if conduct is Conduct.HEADLESS:
             self._later(max(self._behaviour.work_s, self._behaviour.rest_s), self.finish_round)
         elif conduct is Conduct.RETURNS:
