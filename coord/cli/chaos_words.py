@@ -133,7 +133,7 @@ def print_verdict(out: Console, verdict: Verdict, directory: Path | None) -> Non
     out.print()
     _print_figures(out, verdict.results)
     out.print()
-    say_line(out, (_legend(facts.tau_s), "dim"))
+    say_line(out, (_legend(facts.tau_s), "dim"), hang=0)
     out.print()
     _print_judgement(out, verdict)
     for place in verdict.damaged:
