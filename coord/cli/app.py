@@ -35,6 +35,9 @@ COMMANDS = {
         "coord.cli.demo:demo", "Watch a fleet lose its leader in three ways, and recover."
     ),
     "chaos": _Row("coord.cli.chaos:chaos", "Strike a fleet on purpose, and judge what follows."),
+    "redundancy": _Row(
+        "coord.cli.redundancy:redundancy", "Say how many co-leaders a target takes."
+    ),
     "init": _Row("coord.cli.init:init", "Make what a store needs before its first member."),
     "status": _Row("coord.cli.status:status", "Show members, roles, and who leads what."),
     "watch": _Row("coord.cli.watch:watch", "Show the same live, and each change as it happens."),
