@@ -1,0 +1,233 @@
+"""The faults of `coord.lab.chaos` that can be simulated: how each strikes, and how it is healed.
+
+Owns what is done to the world, and the marks of it in the records: those that the injector of real
+processes writes. Chooses no moment (`run` does) and judges nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from random import Random
+
+from coord.errors import UsageError
+from coord.lab.chaos.faults import CATALOGUE
+from coord.lab.measure.events import Who
+from coord.lab.measure.faults import EVERYBODY
+from coord.lab.sim.fleet import WORK, SimHost, SimLink, SimWorld, process_of
+from coord.testing.world_clock import NS
+from coord.testing.world_work import Conduct
+
+__all__ = ["SIMULATED", "Blow", "blow_named", "struck_by"]
+
+_SLOWER_S = CATALOGUE["slow"].options[0].default
+_LOST = CATALOGUE["loss"].options[0].default
+_LATENCY = 0.5
+"""Of the store's timeout, there and back: late, and in time."""
+_TERM_S = 30.0
+_LOOK_S = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blow:
+    """One kind of fault. `strike` and `heal` get the world and those who are struck.
+
+    `makes_good`: nothing of it stands that could be healed; who was ended is started again.
+    """
+
+    name: str
+    strike: Callable[[SimWorld, SimHost], None]
+    heal: Callable[[SimWorld, SimHost], None]
+    store: bool = False
+    makes_good: bool = False
+
+    def begin(self, world: SimWorld, names: Sequence[str], mark: str) -> list[Callable[[], None]]:
+        """Strike; returns what heals."""
+        healing: list[Callable[[], None]] = []
+        for name in names:
+            host = world.host(name)
+            own = f"{mark}-{name}"
+            who = Who(EVERYBODY, 0) if self.store else host.who
+            world.recorder.fault(self.name, own, "begin", who)
+            self.strike(world, host)
+            world.recorder.fault(self.name, own, "effect", who)
+            if self.name == "sigterm":
+                _await_end(world, host)
+                world.recorder.fault(self.name, own, "end", who)
+            healing.append(partial(self._over, world, host, own, who))
+        return healing
+
+    def _over(self, world: SimWorld, host: SimHost, mark: str, who: Who) -> None:
+        if not self.makes_good:
+            world.recorder.fault(self.name, mark, "end", who)
+        self.heal(world, host)
+
+
+def blow_named(name: str) -> Blow:
+    """The fault of that name. Raises UsageError."""
+    found = SIMULATED.get(name)
+    if found is not None:
+        return found
+    known = ", ".join(SIMULATED)
+    if name in CATALOGUE:
+        cause = f"{name} strikes real processes only"
+    else:
+        cause = f"there is no fault {name!r}"
+    raise UsageError(cause, cure=f"Simulated are: {known}, and none.")
+
+
+def struck_by(blow: Blow, world: SimWorld, selector: str, dice: Random) -> list[str]:
+    """Whom a selector means now, as `coord.lab.chaos.targets` says; of a store's fault, anybody."""
+    running = sorted(host.name for host in world.up())
+    if blow.store:
+        return running[:1]
+    led = world.leaders().values()
+    counts = {name: sum(one == name for one in led) for name in running}
+    leaders = [name for name in running if counts[name]]
+    if selector == "all":
+        return running
+    if selector == "one":
+        return [dice.choice(running)]
+    if selector == "follower":
+        least = min(counts.values())
+        return [dice.choice([name for name in running if counts[name] == least])]
+    first = dice.choice(leaders or running)
+    if selector == "leader":
+        return [first]
+    others = [name for name in running if name != first]
+    return [first, *dice.sample(others, max(0, len(running) // 2 - 1))]
+
+
+# --- processes -------------------------------------------------------------------------------
+
+
+def _kill(world: SimWorld, host: SimHost) -> None:
+    world.crash(host.name)
+    world.recorder.gone(host.who)
+    seen_s = world.store_manner.death_seen_s
+    if seen_s is not None:
+        world.at(world.clock.now_ns + int(seen_s * NS), _seen_dead, (world, host.who))
+
+
+def _seen_dead(argument: tuple[SimWorld, Who]) -> None:
+    world, who = argument
+    for session, member in world.view().members.items():
+        if process_of(member.record) == who:
+            world.server.mark_gone(world.group, session)
+            world.store_state(lambda state: state.told_dead())
+
+
+def _again(world: SimWorld, host: SimHost) -> None:
+    world.join(host.name)
+
+
+def _term(world: SimWorld, host: SimHost) -> None:
+    world.stop(host.name)
+
+
+def _await_end(world: SimWorld, host: SimHost) -> None:
+    """Until the process is gone, as whoever stops real ones waits for them."""
+    if not world.until(lambda: host.stopped, within_s=_TERM_S, step_s=_LOOK_S):
+        world.crash(host.name)
+    world.recorder.member(host.who, "stop")
+
+
+def _pause(world: SimWorld, host: SimHost) -> None:
+    host.held = True
+    world.pause(host.name)
+
+
+def _resume(world: SimWorld, host: SimHost) -> None:
+    host.held = False
+    world.resume(host.name)
+
+
+# --- the work --------------------------------------------------------------------------------
+
+
+def _wedge(world: SimWorld, host: SimHost) -> None:
+    host.behaviours[world.role.name] = replace(WORK, conduct=Conduct.WEDGED)
+
+
+def _slow(world: SimWorld, host: SimHost) -> None:
+    host.behaviours[world.role.name] = replace(WORK, work_s=WORK.work_s + _SLOWER_S)
+
+
+def _mend_work(world: SimWorld, host: SimHost) -> None:
+    host.behaviours[world.role.name] = WORK
+    host.unstick()
+
+
+# --- the network -----------------------------------------------------------------------------
+
+
+def _cut(_: SimWorld, host: SimHost) -> None:
+    host.link.down = True
+
+
+def _cut_requests(_: SimWorld, host: SimHost) -> None:
+    host.link.lose_request = 1.0
+
+
+def _cut_replies(_: SimWorld, host: SimHost) -> None:
+    host.link.lose_reply = 1.0
+
+
+def _delay(world: SimWorld, host: SimHost) -> None:
+    each_s = _LATENCY * world.timing.rpc_timeout_s / 2
+    host.link.request_s = host.link.reply_s = (each_s, each_s)
+
+
+def _lose(_: SimWorld, host: SimHost) -> None:
+    link = host.link
+    assert isinstance(link, SimLink)  # noqa: S101  for types: see `SimHost`
+    link.loss = _LOST
+
+
+def _mend_link(world: SimWorld, host: SimHost) -> None:
+    host.link.mend()
+    host.link.request_s = host.link.reply_s = world.store_manner.way_s
+
+
+# --- the store -------------------------------------------------------------------------------
+
+
+def _stop_store(world: SimWorld, _: SimHost) -> None:
+    world.service.answers = False
+    election_s = world.store_manner.election_s
+    if election_s is not None:
+        took_s = world.dice.stream("election").uniform(*election_s)
+        world.at(world.clock.now_ns + int(took_s * NS), _elected, world)
+
+
+def _elected(world: SimWorld) -> None:
+    world.service.answers = True
+    world.land_held()
+
+
+def _go_on(world: SimWorld, _: SimHost) -> None:
+    _elected(world)
+    chance = world.store_manner.stale_revoke
+    if chance:
+        dice = world.dice.stream("revocation")
+        world.store_state(lambda state: state.revoke(dice, chance))
+
+
+SIMULATED: Mapping[str, Blow] = {
+    blow.name: blow
+    for blow in (
+        Blow(name="kill", strike=_kill, heal=_again, makes_good=True),
+        Blow(name="sigterm", strike=_term, heal=_again, makes_good=True),
+        Blow(name="pause", strike=_pause, heal=_resume),
+        Blow(name="wedge", strike=_wedge, heal=_mend_work),
+        Blow(name="slow", strike=_slow, heal=_mend_work),
+        Blow(name="partition", strike=_cut, heal=_mend_link),
+        Blow(name="partition-requests", strike=_cut_requests, heal=_mend_link),
+        Blow(name="partition-replies", strike=_cut_replies, heal=_mend_link),
+        Blow(name="latency", strike=_delay, heal=_mend_link),
+        Blow(name="loss", strike=_lose, heal=_mend_link),
+        Blow(name="store-pause", strike=_stop_store, heal=_go_on, store=True),
+    )
+}
+"""By name."""

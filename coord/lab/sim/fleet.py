@@ -1,0 +1,330 @@
+"""A world whose hosts are recorded, whose store has a kind's manners, and whose work can be judged.
+
+Owns the four things that a simulation replaces in `coord.testing.world`: the host (it records, and
+works against a fenced and an unfenced resource), the link, the store's rules of expiry, and the
+lots, a stream for each purpose. Strikes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from random import Random
+
+from coord.config import Role, Timing
+from coord.core import commands as c
+from coord.core import events as e
+from coord.lab.measure.effects import Register
+from coord.lab.measure.events import RoleMark, Who
+from coord.lab.sim.dice import Dice
+from coord.lab.sim.manners import StoreManner
+from coord.lab.sim.pauses import Stalls
+from coord.lab.sim.recording import DRIVER, Recorder
+from coord.model import ClaimKey, MemberRecord
+from coord.testing.group_state import GroupState, Manner
+from coord.testing.memory import MemoryServer
+from coord.testing.world import World
+from coord.testing.world_call import Call
+from coord.testing.world_clock import NS, HostClock
+from coord.testing.world_host import Host
+from coord.testing.world_link import Fare, Link
+from coord.testing.world_work import Behaviour, Work
+
+__all__ = ["FEED_S", "GROUP", "WORK", "SimHost", "SimLink", "SimWorld", "StoreState", "process_of"]
+
+GROUP = "sim"
+FEED_S = 1.0
+"""How often a unit of each shard falls due."""
+WORK = Behaviour(rest_s=1.0, work_s=0.1)
+"""An act a second, that takes as long between its check and its commit as one of the lab's."""
+
+
+class StoreState(GroupState):
+    """A group of a store that is late: see `StoreManner.looks_s`, `late_s`, `lag_s`."""
+
+    store_manner: StoreManner
+    dice: Random
+
+    def open(self, now_s: float, record: MemberRecord, ttl_s: float) -> tuple[str, float]:
+        """Make a member live."""
+        return super().open(
+            now_s, record, math.ceil(ttl_s) if self.store_manner.whole_ttl else ttl_s
+        )
+
+    def _renew(self, now_s: float, session: str, seq: int) -> None:
+        super()._renew(now_s, session, seq)
+        manner, row = self.store_manner, self._rows[session]
+        if manner.ends is Manner.SERVER:
+            forgotten_s = self.dice.random() * manner.lag_s if manner.lag_s else 0.0
+            # what the reference forgets always (its lag) is forgotten by chance
+            row.deadline_s += manner.lag_s - forgotten_s + self.dice.uniform(*manner.late_s)
+            if manner.looks_s:
+                looks = math.ceil(row.deadline_s / manner.looks_s)
+                row.deadline_s = looks * manner.looks_s
+
+    def told_dead(self) -> None:
+        """The store's watchers are told that somebody died."""
+        self.revision += 1
+
+    def revoke(self, dice: Random, chance: float) -> None:
+        """End sessions that are alive, as a leader does that was stopped and knows no better."""
+        for session in list(self._rows):
+            if dice.random() < chance:
+                self._end(session)
+
+
+class SimLink(Link):
+    """A host's link, which also loses packets as TCP mends it, and ends at a store that is gone."""
+
+    def __init__(self, world: SimWorld) -> None:
+        way_s = world.store_manner.way_s
+        super().__init__(request_s=way_s, reply_s=way_s)
+        self.loss = 0.0
+        self.rto_s = 0.2
+        self.store = world.service
+
+    def decide(self, command: c.StoreCommand, draw: Callable[[], float]) -> Fare:
+        """What becomes of this request."""
+        fare = super().decide(command, draw)
+        if self.store.answers or fare.request_ns is None:
+            if not self.loss or fare.request_ns is None:
+                return fare
+            there_ns, back_ns = (self._again_ns(draw) for _ in range(2))
+            return Fare(fare.fate, fare.request_ns + there_ns, fare.reply_ns + back_ns)
+        return self.store.fare(fare)
+
+    def _again_ns(self, draw: Callable[[], float]) -> int:
+        waited_s, wait_s = 0.0, self.rto_s
+        while draw() < self.loss:
+            waited_s, wait_s = waited_s + wait_s, wait_s * 2
+        return int(waited_s * NS)
+
+    def mend(self) -> None:
+        """As it was made."""
+        super().mend()
+        self.loss = 0.0
+
+
+class Service:
+    """Whether the store answers. While it is stopped, requests wait until it goes on."""
+
+    def __init__(self) -> None:
+        self.answers = True
+
+    def fare(self, fare: Fare) -> Fare:
+        """What becomes of a request while it does not."""
+        return Fare(fare.fate, None, fare.reply_ns)
+
+
+def process_of(record: MemberRecord) -> Who:
+    """Which process has written this record: a member that opens another session adds a `+`."""
+    number, _, _ = record.incarnation.removeprefix("i").partition("+")
+    return Who(record.name, int(number))
+
+
+class SimHost(Host):
+    """A host that keeps records. `who` is its process: each start is another."""
+
+    def __init__(
+        self, world: World, record: MemberRecord, *, clock: HostClock, shares_clock: bool
+    ) -> None:
+        assert isinstance(world, SimWorld)  # noqa: S101  for types: only that world makes these
+        self.sim = world
+        self.records = world.recorder
+        self.who = process_of(record)
+        self.held = False
+        """Whether a fault has stopped it: then no end of a pause of its own lets it go on."""
+        self._trusted_s = -math.inf
+        super().__init__(world, record, clock=clock, shares_clock=shares_clock)
+        self.link = SimLink(world)
+
+    def _true_s(self, own_s: float) -> float:
+        """A moment on this host's clock, in true time."""
+        return own_s if math.isinf(own_s) else self.sim.now_s + self._until_s(own_s)
+
+    def _until_s(self, own_s: float) -> float:
+        return (own_s - self.clock.now()) / self.clock.rate
+
+    def start(self) -> None:
+        """Begin."""
+        self.records.member(self.who, "start")
+        super().start()
+
+    def told(self, command: c.Command) -> None:
+        """Record what the core decided."""
+        if isinstance(command, c.StartTerm):
+            until_s = self._true_s(command.lease.trusted_until_s)
+            asked_s = self._true_s(command.asked_s)
+            self.records.lead(self.who, command.key, command.token, until_s, asked_s)
+        elif isinstance(command, c.StopTerm) and command.now_over:
+            work = self.works.get(command.number)
+            if work is not None:
+                self.records.end(self.who, command.key, work.given.token, command.why)
+        elif isinstance(command, c.Report):
+            self.records.note(self.who, command.kind, command.detail)
+
+    def answered(self, call: Call, event: e.Done | e.Failed) -> None:
+        """Record a call, and the trust that it gave."""
+        op = type(call.command).__name__
+        self.records.rpc(self.who, op, self._true_s(call.sent_at_s), ok=isinstance(event, e.Done))
+        until_s = self.machine.member.keeper.lease.trusted_until_s
+        if until_s > self._trusted_s:
+            self._trusted_s = until_s
+            self.records.trust(self.who, self._true_s(until_s))
+
+    def act(self, work: Work) -> None:
+        """The code has done its round in time."""
+        super().act(work)
+        self.sim.acted(self, work)
+        self.records.progress(self.who, work.given.key, work.given.token)
+
+    def late(self, work: Work) -> None:
+        """It checked before its round, as all code does, and commits without knowing better."""
+        self.sim.acted(self, work)
+
+    def work_over(self, work: Work, kind: object) -> None:
+        """The code has stopped."""
+        self.records.end(self.who, work.given.key, work.given.token, "ended")
+        super().work_over(work, kind)
+
+
+class SimWorld(World):
+    """Members `m1`… of one role, its resources, and what is due."""
+
+    host_type = SimHost
+
+    def __init__(
+        self,
+        *,
+        dice: Dice,
+        timing: Timing,
+        manner: StoreManner,
+        role: Role,
+        pauses: Stalls | None = None,
+    ) -> None:
+        self.dice = dice
+        self.store_manner = manner
+        self.role = role
+        self.service = Service()
+        self.feeding = True
+        self.stalled: list[tuple[float, float]] = []
+        """When members stood still by themselves: from, to. Whoever judges empties it."""
+        self.due: dict[int, list[str]] = {shard: [] for shard in range(role.shards)}
+        self._pauses = pauses
+        self._fenced = Register()
+        self._units = 0
+        super().__init__(
+            seed=dice.stream("world").getrandbits(64),
+            timing=timing,
+            manner=manner.ends,
+            lag_s=manner.lag_s,
+            group=GROUP,
+        )
+        self.recorder = Recorder(self.clock)
+        self.recorder.role(RoleMark(self.now_s, DRIVER, role.name, 1, role.shape))
+        self.at(self.clock.now_ns, self._feed, None)
+
+    def make_server(self, manner: Manner, lag_s: float) -> MemoryServer:
+        """A store of this kind."""
+        ours = self
+
+        class State(StoreState):
+            store_manner = ours.store_manner
+            dice = ours.dice.stream("expiry")
+
+        class Server(MemoryServer):
+            state_type = State
+
+        return Server(self.clock, manner=manner, lag_s=lag_s, min_ttl_s=self.store_manner.min_ttl_s)
+
+    def stream(self, purpose: str) -> Callable[[], float]:
+        """Lots of one purpose."""
+        return self.dice.stream(purpose).random
+
+    def join(self, name: str, *, rate: float | None = None) -> SimHost:
+        """Start a member, or start it again."""
+        host = self.add(name, self.role, rate=rate, behaviours={self.role.name: WORK})
+        assert isinstance(host, SimHost)  # noqa: S101  for types: see `host_type`
+        if self._pauses is not None:
+            self._pause_later(host, self._pauses)
+        return host
+
+    def host(self, name: str) -> SimHost:
+        """A member's process."""
+        host = self.hosts[name]
+        assert isinstance(host, SimHost)  # noqa: S101  for types: see `host_type`
+        return host
+
+    def store_state(self, request: Callable[[StoreState], None]) -> None:
+        """Do something to the store itself."""
+
+        def apply(state: GroupState, _now_s: float) -> None:
+            assert isinstance(state, StoreState)  # noqa: S101  for types: see `make_server`
+            request(state)
+
+        self.server.apply(self.group, apply)
+
+    # --- pauses of the user's own machines ---------------------------------------------------
+
+    def _pause_later(self, host: SimHost, pauses: Stalls) -> None:
+        wait_s, length_s = pauses.next_s(self.dice.stream(f"pauses of {host.name}"))
+        due_ns = self.clock.now_ns + int(wait_s * NS)
+
+        def resume(_: object) -> None:
+            if not host.held:
+                host.thaw()
+            self._pause_later(host, pauses)
+
+        def pause(_: object) -> None:
+            if host.dead or host.stopped:
+                return
+            host.freeze()
+            self.stalled.append((self.now_s, self.now_s + length_s))
+            self.at(self.clock.now_ns + int(length_s * NS), resume, None)
+
+        self.at(due_ns, pause, None)
+
+    # --- work --------------------------------------------------------------------------------
+
+    def _feed(self, _: object) -> None:
+        self.at(self.clock.now_ns + int(FEED_S * NS), self._feed, None)
+        if not self.feeding:
+            return
+        self._units += 1
+        for shard, units in self.due.items():
+            name = f"{shard}-{self._units}"
+            units.append(name)
+            self.recorder.backlog(self.role.name, shard, (name,))
+
+    def acted(self, host: SimHost, work: Work) -> None:
+        """An act reaches both resources: one compares tokens, the other takes all."""
+        key, token = work.given.key, work.given.token
+        refused = self._fenced.refuses(key, token)
+        units = () if refused else tuple(self.due[key.shard])
+        if not refused:
+            self._fenced.take(key, token)
+            self.due[key.shard].clear()
+        start_s = max(0.0, self.now_s - WORK.work_s)
+        for fenced in (True, False):
+            host.records.act(
+                host.who,
+                key,
+                token,
+                fenced=fenced,
+                accepted=not (fenced and refused),
+                start_s=start_s,
+                units=units,
+            )
+
+    @property
+    def whole(self) -> bool:
+        """Whether every member lives, every claim is led, and nothing rests."""
+        if any(not host.up or host.stopped for host in self.hosts.values()):
+            return False
+        view = self.view()
+        known = {process_of(member.record) for member in view.members.values()}
+        if not all(self.host(name).who in known for name in self.hosts):
+            return False
+        led: dict[ClaimKey, str] = self.leaders()
+        missing = self.role.shards * self.role.seats - len(led)
+        return missing <= 0 and not any(len(units) > 1 for units in self.due.values())

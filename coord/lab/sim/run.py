@@ -1,0 +1,318 @@
+"""A setting, played for so many simulated hours: rounds of steady, struck, healed, and a verdict.
+
+Owns the order of things, as `coord.lab.chaos.play` does for real processes, and the judging a few
+rounds at a time: what has been judged is dropped, so hours cost figures and no records.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from coord._version import __version__
+from coord.config import Role, Timing
+from coord.errors import UsageError
+from coord.lab.chaos.verdict import Excused, Facts, bound_of, judge
+from coord.lab.measure import (
+    Report,
+    RoundResult,
+    Setup,
+    Violation,
+    build_report,
+    checked_report,
+    to_json,
+)
+from coord.lab.sim.blows import Blow, blow_named, struck_by
+from coord.lab.sim.dice import Dice
+from coord.lab.sim.fleet import FEED_S, SimWorld
+from coord.lab.sim.manners import MANNERS, StoreManner
+from coord.lab.sim.pauses import Stalls
+from coord.lab.work.modes import MODES, mode_named
+from coord.testing.group_state import Manner
+
+__all__ = ["NO_FAULT", "TAU_S", "Outcome", "Setting", "Simulation", "simulate"]
+
+NO_FAULT = "none"
+TAU_S = 2.5 * FEED_S
+"""After how long without an act, though work is due, a leader counts as faux."""
+_HOUR_S = 3600.0
+_ROUNDS_AT_ONCE = 10
+_LOOK_S = 0.5
+_QUIET_S = 2.0
+_BEYOND_S = 2.0
+_START_S = 20.0
+_REVOKED = (
+    "etcd before 3.4.31 and 3.5.13: a leader that was stopped and goes on revokes leases that its"
+    " successor keeps alive"
+)
+_STALLED = "a member stood still by itself then, as the file of pauses says"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What is simulated. Durations in seconds; None: what is usual for the mode, or derived."""
+
+    mode: str = "single"
+    store: str = "etcd"
+    ttl_s: float = 10.0
+    heartbeat_s: float | None = None
+    members: int = 3
+    shards: int | None = None
+    seats: int | None = None
+    fault: str = "kill"
+    target: str = "leader"
+    hours: float = 1.0
+    seed: int = 1
+    pauses: Stalls | None = None
+
+    @property
+    def role(self) -> Role:
+        """The role that all members serve, as of the lab's work."""
+        names = [mode.name for mode in MODES if not mode.queue]
+        if self.mode not in names:
+            raise UsageError(
+                f"there is no mode {self.mode!r} to simulate", cure=f"Modes: {', '.join(names)}."
+            )
+        return mode_named(self.mode, shards=self.shards, seats=self.seats).role
+
+    @property
+    def manner(self) -> StoreManner:
+        """The store's. Raises UsageError for a kind that is not known."""
+        found = MANNERS.get(self.store)
+        if found is None:
+            raise UsageError(
+                f"no store {self.store!r} is simulated", cure=f"Stores: {', '.join(MANNERS)}."
+            )
+        return found
+
+    @property
+    def timing(self) -> Timing:
+        """The budget. Raises ConfigError if it does not add up."""
+        manner = self.manner
+        timing = Timing.of(self.ttl_s, heartbeat_s=self.heartbeat_s)
+        timing.check_budget(ttl_s=max(self.ttl_s, manner.min_ttl_s), lag_s=manner.lag_s)
+        return timing
+
+    @property
+    def blow(self) -> Blow | None:
+        """What strikes; None: nothing."""
+        return None if self.fault == NO_FAULT else blow_named(self.fault)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of it. `kept`: no rule was broken."""
+
+    setting: Setting
+    report: Report
+    violations: tuple[Violation, ...]
+    excused: tuple[Excused, ...]
+    simulated_s: float
+    bound_s: float
+    trace_hash: str
+
+    @property
+    def kept(self) -> bool:
+        """Whether all rules were kept."""
+        return not self.violations
+
+
+@dataclass(slots=True)
+class _Judged:
+    results: list[RoundResult] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
+    excused: list[Excused] = field(default_factory=list)
+
+
+def simulate(setting: Setting, *, progress: Callable[[float], None] | None = None) -> Outcome:
+    """Play and judge. `progress` gets the share that is done. Raises UsageError for bad settings.
+
+    The same setting gives the same outcome, to the last digit of its `trace_hash`.
+    """
+    return Simulation(setting).run(progress)
+
+
+class Simulation:
+    """One setting on its way. `world_type` is what a test that plants a fault replaces."""
+
+    world_type = SimWorld
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.blow = setting.blow
+        self.manner = setting.manner
+        self.dice = Dice(setting.seed)
+        self.judged = _Judged()
+        self.world = self.world_type(
+            dice=self.dice,
+            timing=setting.timing,
+            manner=self.manner,
+            role=setting.role,
+            pauses=setting.pauses,
+        )
+        self._began_s = self.world.now_s
+        self._seen = 0
+
+    @property
+    def simulated_s(self) -> float:
+        """How much time has passed in the world."""
+        return self.world.now_s - self._began_s
+
+    @property
+    def bound_s(self) -> float:
+        """Within how long after the last healing the fleet must have recovered."""
+        timing = self.setting.timing
+        observed = self.manner.ends is Manner.OBSERVED
+        # what the store is late by, and for how long silence may have gone unseen, is waited for
+        late_s = self.manner.looks_s + self.manner.late_s[1]
+        poll_s = timing.heartbeat_s if observed else 0.0
+        bound_s = bound_of(ttl_s=timing.ttl_s, observed=observed, drift=timing.drift, poll_s=poll_s)
+        return bound_s + late_s
+
+    def run(self, progress: Callable[[float], None] | None = None) -> Outcome:
+        """From the first member to the verdict."""
+        for number in range(1, self.setting.members + 1):
+            self.world.join(f"m{number}")
+        whole_s = self.setting.hours * _HOUR_S
+        rounds = pending = 0
+        while self.simulated_s < whole_s:
+            rounds += 1
+            pending += 1
+            self._round(rounds)
+            if pending == _ROUNDS_AT_ONCE or self.simulated_s >= whole_s:
+                self._judge(pending)
+                pending = 0
+            if progress is not None:
+                progress(min(1.0, self.simulated_s / whole_s))
+        return self._outcome(rounds)
+
+    # --- a round -----------------------------------------------------------------------------
+
+    def _round(self, number: int) -> None:
+        """Steady, struck, healed, recovered."""
+        world, recorder, setting = self.world, self.world.recorder, self.setting
+        world.feeding = True
+        world.until(lambda: world.whole, within_s=_START_S + 3 * setting.ttl_s, step_s=_LOOK_S)
+        recorder.round(number, setting.mode, setting.fault, "start")
+        self._strike(number)
+        world.until(self._all_there, within_s=_START_S, step_s=_LOOK_S)
+        if not world.until(lambda: world.whole, within_s=self.bound_s, step_s=_LOOK_S):
+            world.run(_BEYOND_S)
+        recorder.round(number, setting.mode, setting.fault, "end")
+
+    def _all_there(self) -> bool:
+        return all(host.up for host in self.world.hosts.values())
+
+    def _strike(self, number: int) -> None:
+        """At any moment of the heartbeats' period, for two ttls."""
+        world, timing = self.world, self.setting.timing
+        wait_s = _QUIET_S + self.dice.stream("moments").random() * timing.heartbeat_s
+        world.run(wait_s)
+        if self.blow is not None:
+            targets = self.dice.stream("targets")
+            names = struck_by(self.blow, world, self.setting.target, targets)
+            healing = self.blow.begin(world, names, f"{self.setting.fault}-{number}")
+            world.run(2 * timing.ttl_s)
+            for heal in healing:
+                heal()
+        else:
+            world.run(2 * timing.ttl_s)
+
+    # --- judging -----------------------------------------------------------------------------
+
+    def _judge(self, rounds: int) -> None:
+        """Let what is due be done, judge what was recorded, and forget it."""
+        world = self.world
+        world.feeding = False
+        drained = world.until(
+            lambda: not any(world.due.values()), within_s=self.bound_s, step_s=_LOOK_S
+        )
+        world.run(1.0)
+        verdict = judge(world.recorder.log(), self._facts(rounds))
+        judged = self.judged
+        judged.results += [
+            replace(one, stale_acts=replace(one.stale_acts, found=())) for one in verdict.results
+        ]
+        judged.excused += verdict.excused
+        for violation in verdict.violations:
+            if violation.rule == "not-recovered" and self._stalled(violation.at_s):
+                judged.excused.append(Excused(violation, _STALLED))
+            else:
+                judged.violations.append(violation)
+        world.stalled.clear()
+        self._hear_world()
+        if not drained:
+            for units in world.due.values():
+                units.clear()
+        world.recorder.cut()
+
+    def _stalled(self, moment_s: float) -> bool:
+        """Whether a member stood still by itself then, or shortly before."""
+        return any(
+            since_s <= moment_s <= until_s + self.bound_s for since_s, until_s in self.world.stalled
+        )
+
+    def _hear_world(self) -> None:
+        """What the world itself has seen: it knows the store, and no record."""
+        told, self._seen = (
+            self.world.verdict.violations[self._seen :],
+            len(self.world.verdict.violations),
+        )
+        for line in told:
+            moment, _, detail = line.partition(" ")
+            violation = Violation("act-against-store", float(moment), detail)
+            if self.setting.fault in self._breaks():
+                self.judged.excused.append(Excused(violation, _REVOKED))
+            else:
+                self.judged.violations.append(violation)
+
+    def _breaks(self) -> dict[str, str]:
+        return {"store-pause": _REVOKED} if self.manner.stale_revoke else {}
+
+    def _facts(self, rounds: int) -> Facts:
+        setting, role, timing = self.setting, self.setting.role, self.setting.timing
+        return Facts(
+            title="simulated",
+            store=setting.store,
+            own=True,
+            versions={"coord": __version__},
+            ttl_s=timing.ttl_s,
+            expiry=self.manner.ends.value,
+            drift=timing.drift,
+            poll_s=0.0,
+            mode=setting.mode,
+            fault=setting.fault,
+            shards=role.shards,
+            seats=role.seats,
+            members=setting.members,
+            seed=setting.seed,
+            rounds=rounds,
+            tau_s=TAU_S,
+            bound_s=self.bound_s,
+            breaks=self._breaks(),
+        )
+
+    def _outcome(self, rounds: int) -> Outcome:
+        setting, role = self.setting, self.setting.role
+        setup = Setup(
+            store=setting.store,
+            ttl_s=setting.ttl_s,
+            seed=setting.seed,
+            members=setting.members,
+            shards=role.shards,
+            seats=role.seats,
+            rounds=rounds,
+        )
+        report = checked_report(build_report(setup, self.judged.results))
+        digest = hashlib.blake2b(self.world.trace.encode(), digest_size=16)
+        digest.update(to_json(report).encode())
+        return Outcome(
+            setting=setting,
+            report=report,
+            violations=tuple(self.judged.violations),
+            excused=tuple(self.judged.excused),
+            simulated_s=self.simulated_s,
+            bound_s=self.bound_s,
+            trace_hash=digest.hexdigest(),
+        )
