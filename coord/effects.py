@@ -49,10 +49,17 @@ class Effects:
     def perform(self, command: c.StoreCommand) -> e.Done | e.Failed:
         """Make the call and return what came of it, as an event."""
         sent_at_s = self._clock.now()
+        outcome = self.outcome(command)
+        if isinstance(outcome, CoordError):
+            return e.Failed(self._clock.now(), command, sent_at_s, outcome)
+        return e.Done(self._clock.now(), command, sent_at_s, outcome)
+
+    def outcome(self, command: c.StoreCommand) -> object:
+        """Make the call and return its value, or its error: for drivers that stamp themselves."""
         try:
-            value = self._calls[type(command)](command)
+            return self._calls[type(command)](command)
         except CoordError as error:
-            return e.Failed(self._clock.now(), command, sent_at_s, error)
+            return error
         except Exception as error:  # noqa: BLE001 (a store must raise ours; else it is its bug)
             wrapped = InternalError(
                 f"store {self._store.guarantees.kind!r} raised {type(error).__name__} "
@@ -60,8 +67,7 @@ class Effects:
                 cure="Please report it to the authors of that store.",
             )
             wrapped.__cause__ = error
-            return e.Failed(self._clock.now(), command, sent_at_s, wrapped)
-        return e.Done(self._clock.now(), command, sent_at_s, value)
+            return wrapped
 
     def _session(self, command: Any) -> Session:  # noqa: ANN401  (any command that has a session)
         session = self._sessions.get(command.session)

@@ -41,6 +41,8 @@ class Keeper:
 
     def __init__(self, timing: Timing, jitter: Callable[[], float]) -> None:
         self.phase = SessionPhase.IDLE
+        self.renewing = False
+        """Whether the session is to be kept alive: follows the phase, and is asked at each step."""
         self.lease = Lease("")
         self.session: str | None = None
         self.ttl_s = timing.ttl_s
@@ -57,11 +59,7 @@ class Keeper:
     def signal(self, signal: SessionSignal) -> None:
         """Follow one edge of the table."""
         self.phase = next_session_phase(self.phase, signal)
-
-    @property
-    def renewing(self) -> bool:
-        """Whether the session is one that we keep alive."""
-        return self.phase is SessionPhase.LIVE or self.phase is SessionPhase.LEAVING
+        self.renewing = self.phase is SessionPhase.LIVE or self.phase is SessionPhase.LEAVING
 
     def opened(self, opened: Opened, now: float) -> None:
         """The store gave us a session."""

@@ -62,6 +62,7 @@ class Peers:
         self._stagger_s = 0.0
         self._read_s = -_INF
         self._next_s: float | None = None
+        self._refresh_s: float | None = None
         self._lost_s = 0.0
         self._woke_s = -_INF
         self._lost_by_view_s = 0.0
@@ -97,7 +98,7 @@ class Peers:
             known[session] = peer
         self._known = known
         self._lost_by_view_s = self._lost_s
-        self._next_s = None
+        self._next_s = self._refresh_s = None
         self._read_s = sent_at_s
         place = sum(1 for session in known if own is not None and session < own)
         self._stagger_s = min(place, _STAGGER_PLACES) * _STAGGER_S
@@ -162,10 +163,11 @@ class Peers:
 
         Observed expiry has nothing else to go by; the others read rarely, in case a wake was lost.
         """
-        observed = self._guarantees.peers_evict and any(
-            peer.member.expires_at_s is None and not self._is_watched(peer)
-            for peer in self._known.values()
-        )
-        if observed or self._guarantees.expiry is Expiry.OBSERVED:
-            return self._timing.heartbeat_s
-        return self._timing.ttl_s
+        if self._refresh_s is None:
+            observed = self._guarantees.peers_evict and any(
+                peer.member.expires_at_s is None and not self._is_watched(peer)
+                for peer in self._known.values()
+            )
+            often = observed or self._guarantees.expiry is Expiry.OBSERVED
+            self._refresh_s = self._timing.heartbeat_s if often else self._timing.ttl_s
+        return self._refresh_s

@@ -36,6 +36,8 @@ class SessionRules:
         self._m = member
         self._said_silent = ""
         self._said_short = False
+        self._fits = (0.0, 0.0)
+        """The granted ttl and the lag that were last found to fit the budget."""
 
     # --- opening -----------------------------------------------------------------------------
 
@@ -184,8 +186,11 @@ class SessionRules:
     def on_beat(self, event: e.Done, proof: Proof) -> None:
         """A heartbeat was acknowledged. Its lag may be more than was known at the opening."""
         self._m.keeper.beat_proven(proof, event.now)
+        if (proof.ttl_s, proof.lag_s) == self._fits:
+            return
         try:
             self._m.timing.check_budget(ttl_s=proof.ttl_s, lag_s=proof.lag_s)
+            self._fits = (proof.ttl_s, proof.lag_s)
         except ConfigError as error:
             if not self._said_short:
                 self._said_short = True

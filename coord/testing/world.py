@@ -43,6 +43,8 @@ from coord.testing.world_work import STEADY, Behaviour, Conduct
 __all__ = ["STEADY", "Behaviour", "Conduct", "Host", "Link", "World"]
 
 _NS = 1_000_000_000
+_BATCH = 256
+"""How many lines of the trace are hashed at once."""
 
 
 class World:
@@ -79,6 +81,7 @@ class World:
         self._random = random.Random(seed)
         self.draw = self._random.random
         self._digest = hashlib.blake2b(digest_size=16)
+        self._unhashed: list[tuple[Any, ...]] = []
         self._heap: list[tuple[int, int, Callable[[Any], None], Any]] = []
         self._sequence = 0
         self._incarnations = 0
@@ -274,14 +277,19 @@ class World:
     def note(self, *fields: object) -> None:
         """Add one event to the trace."""
         line = (self.clock.now_ns, *fields)
-        self._digest.update(repr(line).encode())
+        self._unhashed.append(line)
+        if len(self._unhashed) == _BATCH:
+            self._digest.update(repr(self._unhashed).encode())
+            self._unhashed.clear()
         if self._record_events:
             self.events.append(line)
 
     @property
     def trace(self) -> str:
         """A digest of all that happened: equal for equal seeds and equal calls."""
-        return self._digest.copy().hexdigest()
+        digest = self._digest.copy()
+        digest.update(repr(self._unhashed).encode())
+        return digest.hexdigest()
 
     def leaders(self) -> dict[ClaimKey, str]:
         """By claim key, the host whose code runs under the claim that the store shows."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from coord.core import commands as c
-from coord.core import events as e
 from coord.errors import Certainty, StoreUnavailable
 from coord.spi import Proof
 from coord.testing.faults import Fate
@@ -22,7 +21,7 @@ _INF = float("inf")
 class Call:
     """One request on its way."""
 
-    __slots__ = ("answered", "command", "event", "fate", "lane", "reply_ns", "sent_at_s")
+    __slots__ = ("answered", "command", "fate", "lane", "outcome", "reply_ns", "sent_at_s")
 
     def __init__(self, lane: Lane, command: c.StoreCommand, fate: Fate, reply_ns: int) -> None:
         self.lane = lane
@@ -31,7 +30,8 @@ class Call:
         self.reply_ns = reply_ns
         self.sent_at_s = 0.0
         self.answered = False
-        self.event: e.Done | e.Failed | None = None
+        self.outcome: object = None
+        """What the store answered, or the error that stands for it."""
 
 
 class Lane:

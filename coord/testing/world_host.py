@@ -21,6 +21,7 @@ from coord.core import events as e
 from coord.core.machine import Machine
 from coord.core.states import SessionPhase
 from coord.effects import Effects
+from coord.errors import CoordError
 from coord.model import ClaimKey, MemberRecord
 from coord.testing.faults import Fate
 from coord.testing.world_call import Call, Lane, refused, stamped, unheard
@@ -91,6 +92,8 @@ class Host:
 
     def behaviour(self, key: ClaimKey) -> Behaviour:
         """How code of this claim behaves here now."""
+        if not self.behaviours:
+            return STEADY
         return self.behaviours.get(key) or self.behaviours.get(key.role) or STEADY
 
     def stop(self, *, force: bool = False) -> None:
@@ -156,10 +159,11 @@ class Host:
                 self._local.append(command)
         if not self._control.busy:
             self._plan_control()
-        if not self._heartbeat.busy:
+        heartbeat = self._heartbeat
+        if not heartbeat.busy:
             pulse_s = machine.pulse_s
-            if pulse_s < self._heartbeat.due_s:
-                self._plan(self._heartbeat, pulse_s)
+            if pulse_s < heartbeat.due_s:
+                self._plan(heartbeat, pulse_s)
 
     def _allow_steps(self) -> None:
         """No machine may keep its host busy for nothing."""
@@ -177,7 +181,7 @@ class Host:
     def _plan_control(self) -> None:
         if self._local or self._queue or self._woken or self._stop_wanted is not None:
             self._nudge_control()
-        else:
+        elif self.machine.wake_s < self._control.due_s:
             self._plan(self._control, self.machine.wake_s)
 
     def _nudge_control(self) -> None:
@@ -290,7 +294,7 @@ class Host:
         if fate is not Fate.DELIVER:
             world.note(fate.value, self.name, type(command).__name__)
         if fate is Fate.REFUSE:
-            call.event = e.Failed(0.0, command, 0.0, refused(command))
+            call.outcome = refused(command)
             world.at(now_ns + (request_ns or 0) + reply_ns, self._reply, call)
             return
         timely = fate is Fate.DELIVER and (request_ns or 0) + reply_ns <= self._timeout_ns
@@ -309,12 +313,12 @@ class Host:
         world.note("land", self.name, type(call.command).__name__)
         if type(call.command) is c.Depose:
             world.verdict.deposed(call.command.tenure.key, call.command.tenure.token)
-        event = self._effects.perform(call.command)
+        outcome = self._effects.outcome(call.command)
         if call.answered or call.fate is not Fate.DELIVER or self.link.down:
             if not call.answered and call.fate is Fate.DELIVER:
                 world.at(world.clock.now_ns + self._timeout_ns, self._time_out, call)
             return
-        call.event = event
+        call.outcome = outcome
         if call.reply_ns:
             world.at(world.clock.now_ns + call.reply_ns, self._reply, call)
         else:
@@ -322,7 +326,7 @@ class Host:
 
     def _time_out(self, call: Call) -> None:
         if not call.answered:
-            call.event = e.Failed(0.0, call.command, 0.0, unheard(call.command))
+            call.outcome = unheard(call.command)
             self._reply(call)
 
     def _reply(self, call: Call) -> None:
@@ -332,15 +336,13 @@ class Host:
             self._frozen.append((self._reply, call))
             return
         call.answered = True
-        lane, event = call.lane, call.event
-        if event is None:
-            raise RuntimeError("a reply without an answer")
+        lane, outcome, sent_at_s = call.lane, call.outcome, call.sent_at_s
         now = self.clock.now()
-        if type(event) is e.Done:
-            value = stamped(event.value, call.sent_at_s)
-            event = e.Done(now, call.command, call.sent_at_s, value)
-        elif type(event) is e.Failed:
-            event = e.Failed(now, call.command, call.sent_at_s, event.error)
+        event: e.Done | e.Failed
+        if isinstance(outcome, CoordError):
+            event = e.Failed(now, call.command, sent_at_s, outcome)
+        else:
+            event = e.Done(now, call.command, sent_at_s, stamped(outcome, sent_at_s))
         self._step(event)  # the lane is still busy: it goes on with its own next round
         self.answered(call, event)
         lane.busy = False

@@ -108,9 +108,8 @@ class Work:
 
     def finish_round(self) -> None:
         """The round's work is done, or goes wrong, or never ends."""
-        conduct = (
-            self._behaviour.conduct if self.rounds >= self._behaviour.after else Conduct.STEADY
-        )
+        behaviour = self._behaviour
+        conduct = behaviour.conduct if self.rounds >= behaviour.after else Conduct.STEADY
         self.rounds += 1
         if conduct is Conduct.WEDGED:
             self.stuck = True
@@ -123,14 +122,14 @@ class Work:
         else:
             self._host.late(self)
         if conduct is Conduct.HEADLESS:
-            self._later(max(self._behaviour.work_s, self._behaviour.rest_s), self.finish_round)
+            self._later(max(behaviour.work_s, behaviour.rest_s), self.finish_round)
         elif conduct is Conduct.RETURNS:
             self._end(EndingKind.RETURNED)
         else:
             self._host.post(e.WorkProgressed(self._host.clock.now(), self.given.number))
-            self._rest()
+            self._rest(behaviour.rest_s)
 
-    def _rest(self) -> None:
+    def _rest(self, rest_s: float) -> None:
         """Enter `wait()`."""
         now = self._host.clock.now()
         self._host.post(e.WorkRested(now, self.given.number, self._cycled))
@@ -138,7 +137,7 @@ class Work:
         if self._asked:
             self._stop()
             return
-        self._resting_until_s = now + self._behaviour.rest_s
+        self._resting_until_s = now + rest_s
         self._sleep(now)
 
     def _sleep(self, now: float) -> None:
