@@ -35,6 +35,7 @@ COMMANDS = {
         "coord.cli.demo:demo", "Watch a fleet lose its leader in three ways, and recover."
     ),
     "chaos": _Row("coord.cli.chaos:chaos", "Strike a fleet on purpose, and judge what follows."),
+    "meter": _Row("coord.cli.meter:meter", "Record how late threads wake up on this machine."),
     "redundancy": _Row(
         "coord.cli.redundancy:redundancy", "Say how many co-leaders a target takes."
     ),
