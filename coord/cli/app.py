@@ -35,6 +35,7 @@ COMMANDS = {
         "coord.cli.demo:demo", "Watch a fleet lose its leader in three ways, and recover."
     ),
     "chaos": _Row("coord.cli.chaos:chaos", "Strike a fleet on purpose, and judge what follows."),
+    "sim": _Row("coord.cli.sim:sim", "Simulate a setting, and judge it: hours in seconds."),
     "meter": _Row("coord.cli.meter:meter", "Record how late threads wake up on this machine."),
     "redundancy": _Row(
         "coord.cli.redundancy:redundancy", "Say how many co-leaders a target takes."

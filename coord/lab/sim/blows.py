@@ -80,7 +80,7 @@ def blow_named(name: str) -> Blow:
 def struck_by(blow: Blow, world: SimWorld, selector: str, dice: Random) -> list[str]:
     """Whom a selector means now, as `coord.lab.chaos.targets` says; of a store's fault, anybody."""
     running = sorted(host.name for host in world.up())
-    if blow.store:
+    if blow.store or not running:
         return running[:1]
     led = world.leaders().values()
     counts = {name: sum(one == name for one in led) for name in running}

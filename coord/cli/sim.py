@@ -1,0 +1,190 @@
+"""`coord sim`: one setting in virtual time, and what it costs in gap, split and faux.
+
+Owns the command, its words, and what it adds to `coord.report/1`. What happens is
+`coord.lab.sim`'s, what is said of it follows from its report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import rich_click as click
+from rich.text import Text
+
+from coord.cli.exits import ExitCode
+from coord.cli.options import Whole, duration_option
+from coord.cli.output import error_console, print_json, say, show
+from coord.errors import UsageError
+from coord.lab.chaos.faults import MEMBERS
+from coord.lab.measure.report import Figures, Run
+from coord.lab.sim.blows import SIMULATED
+from coord.lab.sim.manners import MANNERS
+from coord.lab.sim.run import NO_FAULT, Outcome, Setting, simulate
+from coord.lab.work.modes import MODES
+
+__all__ = ["sim", "sim_json"]
+
+_MOST_MEMBERS = 1000
+_MOST_HOURS = 100_000.0
+_SHOWN = 20
+_MODES = ", ".join(f"`{mode.name}`" for mode in MODES if not mode.queue)
+_STORES = ", ".join(f"`{name}`" for name in MANNERS)
+_FAULTS = ", ".join(f"`{name}`" for name in (*SIMULATED, NO_FAULT))
+
+
+def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
+    if not 0 < value <= _MOST_HOURS:
+        raise click.BadParameter(f"{value:g} is not above 0 and at most {_MOST_HOURS:g}")
+    return value
+
+
+@click.command(name="sim")
+@click.option("--mode", default="single", show_default=True, metavar="MODE", help=f"{_MODES}.")
+@click.option("--store", default="etcd", show_default=True, metavar="KIND", help=f"{_STORES}.")
+@duration_option("--ttl", default="10s", text="How long a silent member is waited for.")
+@duration_option("--heartbeat", default=None, text="From one to the next; usual: a quarter of it.")
+@click.option("--members", type=Whole(1, _MOST_MEMBERS), default=3, show_default=True)
+@click.option("--shards", type=Whole(1, 10_000), help="Usual: as of the mode.")
+@click.option("--seats", type=Whole(1, _MOST_MEMBERS), help="Usual: as of the mode.")
+@click.option("--fault", default="kill", show_default=True, metavar="FAULT", help=f"{_FAULTS}.")
+@click.option(
+    "--target",
+    default="leader",
+    show_default=True,
+    metavar="WHOM",
+    help=", ".join(f"`{name}`" for name in MEMBERS) + ".",
+)
+@click.option(
+    "--hours",
+    type=float,
+    callback=_hours,
+    default=1.0,
+    show_default=True,
+    help="For so long in virtual time, round after round.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Draws everything.")
+@click.option("--json", "as_json", is_flag=True, help="Answer, and err, in JSON.")
+def sim(*, target: str, as_json: bool, **told: Any) -> int:  # noqa: ANN401
+    """Simulate a setting: a fleet in virtual time, struck round after round, and judged.
+
+    The members are coord's own core; the network, the store and the clock are simulated, each kind
+    of store with its manners. The same seed gives the same answer. Exit code 0: all rules were
+    kept; 1: one was broken. With --json: coord.report/1, with trace_hash (docs/sim.md).
+
+    \b
+    Examples:
+      coord sim --store etcd --ttl 10 --heartbeat 3 --hours 500
+      coord sim --mode localized --store zookeeper --fault partition --json
+    """  # noqa: D301  click's mark for lines that are not to be joined
+    if target not in MEMBERS:
+        raise UsageError(f"there is no target {target!r}", cure=f"Targets: {', '.join(MEMBERS)}.")
+    setting = Setting(target=target, **told)
+    with _progress() as progress:
+        outcome = simulate(setting, progress=progress)
+    if as_json:
+        print_json(sim_json(outcome))
+    else:
+        _print(outcome)
+    return ExitCode.OK if outcome.kept else ExitCode.NO
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[float], None] | None]:
+    """A line on stderr, on a terminal; nothing elsewhere."""
+    out = error_console()
+    if not out.is_terminal:
+        yield None
+        return
+    with out.status("simulating") as line:
+        yield lambda share: line.update(f"simulating: {share:.0%}")
+
+
+def sim_json(outcome: Outcome) -> dict[str, object]:
+    """`coord.report/1`, and besides what only a simulation has."""
+    setting = outcome.setting
+    return {
+        **outcome.report,
+        "trace_hash": outcome.trace_hash,
+        "simulated": {
+            "hours": setting.hours,
+            "simulated_s": round(outcome.simulated_s, 6),
+            "heartbeat_s": setting.timing.heartbeat_s,
+            "fault": setting.fault,
+            "target": setting.target,
+            "bound_s": outcome.bound_s,
+        },
+        "kept": outcome.kept,
+        "violations": [
+            {"rule": one.rule, "at_s": one.at_s, "detail": one.detail} for one in outcome.violations
+        ],
+        "excused": [
+            {"rule": one.violation.rule, "at_s": one.violation.at_s, "reason": one.reason}
+            for one in outcome.excused
+        ],
+    }
+
+
+# --- for people -------------------------------------------------------------------------------
+
+
+def _print(outcome: Outcome) -> None:
+    setting, report = outcome.setting, outcome.report
+    say(
+        f"{setting.members} members, mode {setting.mode}, {setting.store} (simulated), "
+        f"ttl {setting.ttl_s:g} s, heartbeat {setting.timing.heartbeat_s:g} s, "
+        f"seed {setting.seed}"
+    )
+    say(
+        f"{setting.fault}: {report['rounds']} rounds in {outcome.simulated_s / 3600:.1f} "
+        "simulated hours"
+    )
+    for line in _lines(report["runs"][0]):
+        say(f"  {line}")
+    _print_judgement(outcome)
+    say(f"trace {outcome.trace_hash}: the same setting and seed give it again")
+
+
+def _lines(run: Run) -> Iterator[str]:
+    for name, extent in (("gap", run["gap_s"]), ("split", run["split_s"]), ("faux", run["faux_s"])):
+        told = f"mean {extent['mean']:.3f} s, worst {extent['worst']:.3f} s"
+        yield f"{name}: {told}, of a shard in a round"
+    failover = run["failover_s"]
+    parts = (
+        ("failover", failover["total"]),
+        ("  detect", failover["detect"]),
+        ("  claim", failover["claim"]),
+        ("  warm-up", failover["warm_up"]),
+    )
+    for label, figures in parts:
+        if figures["n"]:
+            yield f"{label}: {_figures(figures)}"
+    stale = run["stale_acts"]
+    yield (
+        f"stale acts: {stale['attempted']} attempted, {stale['accepted']} taken by a fenced "
+        f"resource, {stale['accepted_unfenced']} by an unfenced one"
+    )
+    yield f"false failovers: {run['false_failovers']}, missed: {run['missed']}"
+    yield f"store requests: {run['store_requests_per_member_s']:.3f} a member and second"
+
+
+def _figures(found: Figures) -> str:
+    names = (("mean", found["mean"]), ("p50", found["p50"]), ("p99", found["p99"]))
+    told = [f"{name} {value:.3f} s" for name, value in names if value is not None]
+    return f"{', '.join(told)}, max {found['max'] or 0.0:.3f} s (n {found['n']})"
+
+
+def _print_judgement(outcome: Outcome) -> None:
+    if outcome.excused:
+        count = len(outcome.excused)
+        show(Text(f"excused {count}: {outcome.excused[0].reason}", style="yellow"))
+    if outcome.kept:
+        show(Text("all rules kept", style="bold green"))
+        return
+    show(Text(f"rules broken: {len(outcome.violations)}", style="bold red"))
+    for violation in outcome.violations[:_SHOWN]:
+        show(Text(f"  {violation}", style="red"))
+    more = len(outcome.violations) - _SHOWN
+    if more > 0:
+        say(f"  and {more} more: --json has all of them")

@@ -1,0 +1,60 @@
+"""What whoever types `coord sim` is told."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from coord.lab.measure import report_from_json
+from tests.unit.cli.commands import run
+
+_WORDS = ("sim", "--mode", "single", "--store", "etcd", "--ttl", "10", "--heartbeat", "3")
+_SHORT = ("--fault", "kill", "--hours", "0.05", "--seed", "7")
+
+
+def test_json_is_a_report_with_a_trace_hash_and_comes_again() -> None:
+    first, second = (run(*_WORDS, *_SHORT, "--json") for _ in range(2))
+    assert first.exit_code == 0, first.stderr
+    assert first.stdout == second.stdout
+    assert first.stderr == ""
+    told = json.loads(first.stdout)
+    assert told["schema"] == "coord.report/1"
+    assert len(told["trace_hash"]) == 32
+    assert told["simulated"]["heartbeat_s"] == 3.0
+    assert (told["kept"], told["violations"]) == (True, [])
+    assert report_from_json(first.stdout)["runs"][0]["fault"] == "kill"
+
+
+def test_people_are_told_the_figures_and_the_verdict() -> None:
+    text = run(*_WORDS, *_SHORT).stdout
+    for word in ("gap:", "split:", "failover:", "all rules kept", "trace "):
+        assert word in text
+
+
+@pytest.mark.parametrize("written", ["10", "10s", "10000ms"])
+def test_durations_are_written_as_everywhere(written: str) -> None:
+    words = ("sim", "--store", "memory", "--ttl", written, "--hours", "0.01", "--json")
+    assert json.loads(run(*words).stdout)["ttl_s"] == 10.0
+
+
+@pytest.mark.parametrize(
+    ("words", "cause", "cure"),
+    [
+        (("--store", "redis"), "redis", "etcd34"),
+        (("--fault", "disk-full"), "real processes only", "kill"),
+        (("--mode", "queue"), "queue", "co-leaders"),
+        (("--target", "nobody"), "nobody", "follower"),
+        (("--hours", "0"), "0 is not above 0", "--help"),
+        (("--heartbeat", "6"), "control_timeout_s", "heartbeat_s"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_cause_and_cure(
+    words: tuple[str, ...], cause: str, cure: str
+) -> None:
+    result = run("sim", *words, "--json")
+    assert result.exit_code != 0
+    assert result.stdout == ""
+    told = json.loads(result.stderr)
+    assert cause in told["cause"]
+    assert cure in told["cure"]
