@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import rich_click as click
@@ -19,8 +20,10 @@ from coord.cli.output import error_console, print_json, say, show
 from coord.errors import UsageError
 from coord.lab.chaos.faults import MEMBERS
 from coord.lab.measure.report import Figures, Run
+from coord.lab.pauses import read_pauses
 from coord.lab.sim.blows import SIMULATED
 from coord.lab.sim.manners import MANNERS
+from coord.lab.sim.pauses import Stalls
 from coord.lab.sim.run import NO_FAULT, Outcome, Setting, simulate
 from coord.lab.work.modes import MODES
 
@@ -65,8 +68,13 @@ def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
     help="For so long in virtual time, round after round.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Draws everything.")
+@click.option(
+    "--pauses",
+    type=click.Path(path_type=Path),
+    help="A file of `coord meter`: how often every member stands still by itself.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Answer, and err, in JSON.")
-def sim(*, target: str, as_json: bool, **told: Any) -> int:  # noqa: ANN401
+def sim(*, target: str, pauses: Path | None, as_json: bool, **told: Any) -> int:  # noqa: ANN401
     """Simulate a setting: a fleet in virtual time, struck round after round, and judged.
 
     The members are coord's own core; the network, the store and the clock are simulated, each kind
@@ -80,7 +88,8 @@ def sim(*, target: str, as_json: bool, **told: Any) -> int:  # noqa: ANN401
     """  # noqa: D301  click's mark for lines that are not to be joined
     if target not in MEMBERS:
         raise UsageError(f"there is no target {target!r}", cure=f"Targets: {', '.join(MEMBERS)}.")
-    setting = Setting(target=target, **told)
+    stalls = None if pauses is None else Stalls.of(read_pauses(pauses))
+    setting = Setting(target=target, pauses=stalls, **told)
     with _progress() as progress:
         outcome = simulate(setting, progress=progress)
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +59,32 @@ def test_what_cannot_be_is_refused_with_cause_and_cure(
     told = json.loads(result.stderr)
     assert cause in told["cause"]
     assert cure in told["cure"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "no json",
+        '{"schema": "coord.pauses/2", "for_s": 1, "pauses_s": [0.5]}',
+        '{"schema": "coord.pauses/1", "for_s": 1, "pauses_s": []}',
+    ],
+)
+def test_a_file_of_pauses_that_says_nothing_is_refused(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "pauses.json"
+    file.write_text(content)
+    result = run("sim", "--pauses", file, "--json")
+    assert result.exit_code != 0
+    told = json.loads(result.stderr)
+    assert str(file) in told["cause"]
+    assert told["cure"]
+
+
+def test_pauses_of_a_file_befall_the_members(tmp_path: Path) -> None:
+    file = tmp_path / "pauses.json"
+    file.write_text('{"schema": "coord.pauses/1", "for_s": 300, "pauses_s": [20.0]}')
+    words = ("sim", "--fault", "none", "--hours", "1", "--pauses", file, "--json")
+    result = run(*words)
+    assert result.exit_code == 0, result.stderr
+    [figures] = json.loads(result.stdout)["runs"]
+    assert figures["false_failovers"] > 0
