@@ -82,7 +82,7 @@ def _exact(_ctx: click.Context, _param: click.Parameter, value: str | None) -> F
 @click.option("--seed", type=int, default=1, show_default=True, help="Draws the simulation.")
 @click.option(
     "--draws",
-    type=Whole(1_000, 10_000_000),
+    type=Whole(1_000, 1_000_000),
     default=100_000,
     show_default=True,
     help="How often the simulation draws, for each figure.",

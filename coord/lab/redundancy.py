@@ -35,7 +35,7 @@ MOST_ZONES = 16
 CONFIDENCE = 0.99
 _DEVIATIONS = 2.5758293035489004  # of a normal distribution, two-sided, for CONFIDENCE
 _LEAST_P, _LEAST_TARGET = Fraction(1, 10**9), Fraction(1, 10**18)
-_LEAST_DRAWS, _MOST_DRAWS = 1_000, 10_000_000
+_LEAST_DRAWS, _MOST_DRAWS = 1_000, 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
+from coord.cli import redundancy as command
 from tests.documents import ROOT
 from tests.unit.cli.commands import run
 
@@ -109,3 +110,12 @@ def test_every_field_is_documented() -> None:
     page: Path = ROOT / "docs" / "redundancy.md"
     text = page.read_text(encoding="utf-8")
     assert {name for name in _names(_told()) if f"`{name}`" not in text} == set()
+
+
+def test_an_interrupt_ends_it_without_half_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "estimate", interrupt)
+    result = run(*_WORDS, "--json")
+    assert (result.exit_code, result.stdout) == (130, "")
