@@ -183,7 +183,7 @@ def _sentences(told: dict[str, Any]) -> list[str]:
             "measure for longer, or under the load of every day."
         )
     if told["out"] is not None:
-        lines.append(f"written: {told['out']}")
+        lines.append(f"written: {told['out']}; `coord sim --pauses FILE` draws from such a file")
     return lines
 
 
