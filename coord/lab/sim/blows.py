@@ -16,6 +16,7 @@ from coord.lab.chaos.faults import CATALOGUE
 from coord.lab.measure.events import Who
 from coord.lab.measure.faults import EVERYBODY
 from coord.lab.sim.fleet import WORK, SimHost, SimLink, SimWorld, process_of
+from coord.testing.group_state import Manner
 from coord.testing.world_clock import NS
 from coord.testing.world_work import Conduct
 
@@ -25,6 +26,7 @@ _SLOWER_S = CATALOGUE["slow"].options[0].default
 _LOST = CATALOGUE["loss"].options[0].default
 _LATENCY = 0.5
 """Of the store's timeout, there and back: late, and in time."""
+_NEW = int(CATALOGUE["grow"].options[0].default)
 _TERM_S = 30.0
 _LOOK_S = 0.02
 
@@ -34,6 +36,7 @@ class Blow:
     """One kind of fault. `strike` and `heal` get the world and those who are struck.
 
     `makes_good`: nothing of it stands that could be healed; who was ended is started again.
+    `store`: it strikes the store, and so everybody. `whom`: the selector that it always has.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Blow:
     heal: Callable[[SimWorld, SimHost], None]
     store: bool = False
     makes_good: bool = False
+    whom: str = ""
 
     def begin(self, world: SimWorld, names: Sequence[str], mark: str) -> list[Callable[[], None]]:
         """Strike; returns what heals."""
@@ -85,6 +89,7 @@ def struck_by(blow: Blow, world: SimWorld, selector: str, dice: Random) -> list[
     led = world.leaders().values()
     counts = {name: sum(one == name for one in led) for name in running}
     leaders = [name for name in running if counts[name]]
+    selector = blow.whom or selector
     if selector == "all":
         return running
     if selector == "one":
@@ -141,6 +146,38 @@ def _pause(world: SimWorld, host: SimHost) -> None:
 def _resume(world: SimWorld, host: SimHost) -> None:
     host.held = False
     world.resume(host.name)
+
+
+# --- the fleet -------------------------------------------------------------------------------
+
+
+def _roll(world: SimWorld, host: SimHost) -> None:
+    """Gone and back, and the next one's turn is when all is well."""
+    _leave(world, host)
+    world.join(host.name)
+    world.until(lambda: world.whole, within_s=world.timing.ttl_s, step_s=_LOOK_S)
+
+
+def _leave(world: SimWorld, host: SimHost) -> None:
+    _term(world, host)
+    _await_end(world, host)
+
+
+def _rolled(_: SimWorld, __: SimHost) -> None:
+    """All are back already."""
+
+
+def _grow(world: SimWorld, _: SimHost) -> None:
+    for number in range(_NEW):
+        world.join(f"new{number + 1}")
+
+
+def _ungrow(world: SimWorld, _: SimHost) -> None:
+    for number in range(_NEW):
+        host = world.host(f"new{number + 1}")
+        _leave(world, host)
+        host.kill()
+        del world.hosts[host.name]
 
 
 # --- the work --------------------------------------------------------------------------------
@@ -202,12 +239,29 @@ def _stop_store(world: SimWorld, _: SimHost) -> None:
 
 
 def _elected(world: SimWorld) -> None:
+    """Somebody leads the store again, who gives every session a whole ttl from now."""
+    world.store_state(lambda state: state.lead(world.now_s))
+    _answer(world)
+
+
+def _answer(world: SimWorld) -> None:
     world.service.answers = True
     world.land_held()
 
 
+def _restart_store(world: SimWorld, _: SimHost) -> None:
+    world.service.answers, world.service.refuses = False, True
+
+
+def _restarted(world: SimWorld, _: SimHost) -> None:
+    world.service.refuses = False
+    if world.store_manner.ends is Manner.SERVER:
+        world.store_state(lambda state: state.lead(world.now_s))
+    _answer(world)
+
+
 def _go_on(world: SimWorld, _: SimHost) -> None:
-    _elected(world)
+    _answer(world)
     chance = world.store_manner.stale_revoke
     if chance:
         dice = world.dice.stream("revocation")
@@ -228,6 +282,10 @@ SIMULATED: Mapping[str, Blow] = {
         Blow(name="latency", strike=_delay, heal=_mend_link),
         Blow(name="loss", strike=_lose, heal=_mend_link),
         Blow(name="store-pause", strike=_stop_store, heal=_go_on, store=True),
+        Blow(name="store-restart", strike=_restart_store, heal=_restarted, store=True),
+        Blow(name="grow", strike=_grow, heal=_ungrow, whom="one"),
+        Blow(name="shrink", strike=_leave, heal=_again, whom="one"),
+        Blow(name="rolling", strike=_roll, heal=_rolled, whom="all"),
     )
 }
 """By name."""

@@ -21,6 +21,7 @@ from coord.lab.sim.manners import StoreManner
 from coord.lab.sim.pauses import Stalls
 from coord.lab.sim.recording import DRIVER, Recorder
 from coord.model import ClaimKey, MemberRecord
+from coord.testing.faults import Fate
 from coord.testing.group_state import GroupState, Manner
 from coord.testing.memory import MemoryServer
 from coord.testing.world import World
@@ -39,11 +40,40 @@ WORK = Behaviour(rest_s=1.0, work_s=0.1)
 """An act a second, that takes as long between its check and its commit as one of the lab's."""
 
 
+class Service:
+    """Whether the store answers. While it is stopped, requests wait until it goes on."""
+
+    def __init__(self) -> None:
+        self.answers = True
+        self.refuses = False
+
+    def fare(self, fare: Fare) -> Fare:
+        """What becomes of a request while it does not: it waits, or nobody is there to take it."""
+        if self.refuses:
+            return Fare(Fate.REFUSE, fare.request_ns, fare.reply_ns)
+        return Fare(fare.fate, None, fare.reply_ns)
+
+
 class StoreState(GroupState):
     """A group of a store that is late: see `StoreManner.looks_s`, `late_s`, `lag_s`."""
 
     store_manner: StoreManner
     dice: Random
+    service: Service
+
+    def sweep(self, now_s: float) -> None:
+        """A store that stands still ends nothing."""
+        if self.service.answers:
+            super().sweep(now_s)
+
+    def next_expiry_s(self) -> float:
+        """Nor is there a moment at which it would; when it goes on, the next request tells it."""
+        return super().next_expiry_s() if self.service.answers else math.inf
+
+    def lead(self, now_s: float) -> None:
+        """A server begins to lead: it counts each session's ttl from now."""
+        for session in list(self._rows):
+            self._renew(now_s, session, self._members[session].seq)
 
     def open(self, now_s: float, record: MemberRecord, ttl_s: float) -> tuple[str, float]:
         """Make a member live."""
@@ -103,17 +133,6 @@ class SimLink(Link):
         """As it was made."""
         super().mend()
         self.loss = 0.0
-
-
-class Service:
-    """Whether the store answers. While it is stopped, requests wait until it goes on."""
-
-    def __init__(self) -> None:
-        self.answers = True
-
-    def fare(self, fare: Fare) -> Fare:
-        """What becomes of a request while it does not."""
-        return Fare(fare.fate, None, fare.reply_ns)
 
 
 def process_of(record: MemberRecord) -> Who:
@@ -230,6 +249,7 @@ class SimWorld(World):
 
         class State(StoreState):
             store_manner = ours.store_manner
+            service = ours.service
             dice = ours.dice.stream("expiry")
 
         class Server(MemoryServer):

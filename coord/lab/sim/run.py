@@ -36,8 +36,9 @@ __all__ = ["NO_FAULT", "TAU_S", "Outcome", "Setting", "Simulation", "simulate"]
 NO_FAULT = "none"
 TAU_S = 2.5 * FEED_S
 """After how long without an act, though work is due, a leader counts as faux."""
+_FILE = "sqlite"
 _HOUR_S = 3600.0
-_ROUNDS_AT_ONCE = 10
+_ROUNDS_AT_ONCE = 3
 _LOOK_S = 0.5
 _QUIET_S = 2.0
 _BEYOND_S = 2.0
@@ -96,8 +97,16 @@ class Setting:
 
     @property
     def blow(self) -> Blow | None:
-        """What strikes; None: nothing."""
-        return None if self.fault == NO_FAULT else blow_named(self.fault)
+        """What strikes; None: nothing. Raises UsageError for what cannot."""
+        if self.fault == NO_FAULT:
+            return None
+        blow = blow_named(self.fault)
+        if blow.store and self.store == _FILE:
+            raise UsageError(
+                f"{self.fault} strikes servers, and {_FILE} has none",
+                cure="Strike its members, or take another store.",
+            )
+        return blow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
