@@ -40,9 +40,10 @@ class GroupRules:
         self._m.look_at(now + _COALESCE_S)
 
     def _looks(self) -> bool:
-        if self._m.keeper.phase is SessionPhase.OPENING:
+        keeper = self._m.keeper
+        if keeper.phase is SessionPhase.OPENING:
             return self._m.duplicate is not None
-        return self._m.keeper.renewing
+        return keeper.renewing
 
     def act(self, now: float) -> None:
         """Evict, say who we are, read and audit, as far as each is due."""
@@ -62,7 +63,7 @@ class GroupRules:
             m.reading.outstanding = True
             m.reading.due_s = _INF  # a wake from now on asks for another read
             m.emit(c.ReadView())
-        if session is not None and self._audits(session) and now >= m.audit.due_s():
+        if session is not None and now >= m.audit.due_s() and self._audits(session):
             m.reading.beacons_outstanding = True
             m.audit.asked(now)
             m.emit(c.ReadBeacons())

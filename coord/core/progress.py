@@ -52,10 +52,12 @@ class AttendedClock:
 
     def reading(self, now: float) -> float:
         """The attended time of an event between two steps."""
-        if self._last_s is None:
+        last_s = self._last_s
+        if last_s is None:
             return self.now_s
-        fair = max(self._asked_s, self._last_s) + self._slack_s
-        return self.now_s + max(0.0, min(now, fair) - self._last_s)
+        fair = max(self._asked_s, last_s) + self._slack_s
+        passed = min(now, fair) - last_s
+        return self.now_s + passed if passed > 0.0 else self.now_s
 
     def lost(self, now: float) -> float:
         """How much of the time since the first step was not attended."""

@@ -335,6 +335,14 @@ class GroupState:
             if older and claim.session is None:
                 self._claims.drop(key)
 
+    def holding(self, now_s: float, key: ClaimKey) -> tuple[Claim | None, LiveMember | None]:
+        """A claim and its live holder, without the cost of a whole view. For judges."""
+        self.sweep(now_s)
+        claim = self._claims.get(key)
+        if claim is None or claim.session is None:
+            return claim, None
+        return claim, self._members.get(claim.session)
+
     def beacons(self, now_s: float) -> Mapping[str, BeaconSeen]:
         """The latest beacon of each live session."""
         self.sweep(now_s)

@@ -37,6 +37,7 @@ class Verdict:
         self.starts = 0
         self.stale = 0
         self._clock = clock
+        self._server = server
         self._store = server.store()
         self._group = group
         self._view: View = self._store.view(group)
@@ -89,9 +90,9 @@ class Verdict:
         if token is not None and (key, token) in self._deposed:
             self.stale += 1
             return
-        view = self._store.view(self._group)
-        claim = view.claims.get(key)
-        holder = view.members.get(session)
+        claim, holder = self._server.apply(
+            self._group, lambda state, now_s: state.holding(now_s, key)
+        )
         if claim is None or holder is None or (claim.session, claim.token) != (session, token):
             self.report(f"{host.name} acts on {key} under {token}, yet the store has {claim}")
         elif holder.expires_at_s is not None and holder.expires_at_s < self._clock.now():
