@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,3 +91,20 @@ def test_pauses_of_a_file_befall_the_members(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     [figures] = json.loads(result.stdout)["runs"]
     assert figures["false_failovers"] > 0
+
+
+def test_the_trace_is_the_same_in_processes_that_hash_differently() -> None:
+    words = ("--mode", "localized", "--fault", "partition", "--target", "half", "--hours", "0.02")
+    told = [
+        subprocess.run(
+            [sys.executable, "-m", "coord", "sim", *words, "--json"],
+            capture_output=True,
+            encoding="utf-8",
+            timeout=120,
+            check=True,
+            env=os.environ | {"PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert told[0] == told[1]
+    assert json.loads(told[0])["trace_hash"]
