@@ -17,6 +17,7 @@ from coord.core import events as e
 from coord.errors import LeadershipLost
 from coord.model import EndingKind
 from coord.runtime.term import Term
+from coord.threads import DaemonThread
 
 if TYPE_CHECKING:
     from coord.runtime.engine import Engine
@@ -133,7 +134,7 @@ class Serving(Binding):
         """Start its thread; a system that gives none has failed this term, not the member."""
         name = f"coord-{term.key}"
         try:
-            threading.Thread(target=self._run, args=(term,), name=name, daemon=True).start()
+            DaemonThread(self._run, name, (term,)).start()
         except RuntimeError as error:
             term.end(work_raised(term, error))
 

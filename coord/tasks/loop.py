@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from coord.tasks.job import Job
+from coord.threads import DaemonThread
 
 __all__ = ["Loop"]
 
@@ -95,9 +96,7 @@ class Loop:
         with self._lock:
             if self._loop is None:
                 loop = asyncio.new_event_loop()
-                thread = threading.Thread(
-                    target=self._serve, args=(loop,), name="coord-tasks-loop", daemon=True
-                )
+                thread = DaemonThread(self._serve, "coord-tasks-loop", (loop,))
                 try:
                     thread.start()
                 except RuntimeError:  # the next job asks anew

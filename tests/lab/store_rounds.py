@@ -16,6 +16,7 @@ from coord.lab.chaos.faults import CATALOGUE, Setting
 from coord.lab.chaos.ground import Ground, ground
 from coord.lab.chaos.housekeeping import Housekeeping
 from coord.lab.chaos.play import play
+from coord.lab.chaos.run import waits_of
 from coord.lab.chaos.scenario import FaultPlan, FleetPlan, Scenario, StorePlan
 from coord.lab.chaos.scene import Scene
 from coord.lab.chaos.stage import Stage
@@ -136,6 +137,8 @@ def play_rounds(
     with ExitStack() as opened:
         here = opened.enter_context(_ground(scenario, work, screen, ttl_s))
         limit_s = bound_s(store, here.ttl_s)
+        if mode == "queue":  # what piled up is worked off one by one
+            limit_s = waits_of(scenario, here).bound_s
         stage = opened.enter_context(
             Stage(
                 Housekeeping(mode_named(mode)),

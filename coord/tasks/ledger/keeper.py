@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from coord.clock import Clock
 from coord.errors import LeadershipLost, StoreRefused, StoreUnavailable
 from coord.telemetry.log import bound_logger
+from coord.threads import DaemonThread
 
 if TYPE_CHECKING:
     from coord.tasks.ledger.attempt import Attempt
@@ -150,7 +151,7 @@ class _Loop:
             if self._closed:
                 return
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                thread = DaemonThread(self._run, self._name)
                 thread.start()  # where none is to be had, whoever comes next tries again
                 self._thread = thread
             elif at_s < self._wakes_at_s:

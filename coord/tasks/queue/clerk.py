@@ -21,6 +21,7 @@ from coord.tasks.queue.hand import InHand, Patience
 from coord.tasks.queue.leases import LeaseBook
 from coord.tasks.queue.listener import Listener
 from coord.tasks.queue.spi import Hide, Queue
+from coord.tasks.queue.vital import VitalThread
 
 __all__ = ["Clerk"]
 
@@ -59,11 +60,11 @@ class Clerk:
         self._back: deque[tuple[InHand, float]] = deque()
         self._bell = threading.Event()
         self._end_s = _INF
-        self._thread = threading.Thread(target=self._run, name="coord-queue-leases", daemon=True)
+        self._thread = VitalThread(self._run, "coord-queue-leases")
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+    def start(self, broke: Callable[[Exception], None]) -> None:
+        """Begin. `broke` hears of an error that ends the thread, which is not done without."""
+        self._thread.begin(broke)
 
     def took(self, hands: Sequence[InHand], sent_at_s: float) -> None:
         """These were received by a request that was sent then."""

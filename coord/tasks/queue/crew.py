@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from coord.tasks.queue.backlog import Backlog
 from coord.tasks.queue.hand import InHand
+from coord.threads import DaemonThread
 
 __all__ = ["Crew"]
 
@@ -40,13 +41,12 @@ class Crew:
 
     def start(self) -> None:
         """Begin, with one thread. RuntimeError if the system has none: a worker needs one."""
-        name = "coord-queue-lookout"
-        threading.Thread(target=self._look_after, name=name, daemon=True).start()
+        DaemonThread(self._look_after, "coord-queue-lookout").start()
         self._hire()
 
     def _hire(self) -> None:
         number = len(self._threads) + 1
-        thread = threading.Thread(target=self._run, name=f"coord-queue-work-{number}", daemon=True)
+        thread = DaemonThread(self._run, f"coord-queue-work-{number}")
         thread.start()
         self._threads.append(thread)
 

@@ -18,6 +18,7 @@ from coord.errors import StoreRefused
 from coord.tasks.queue.asking import ended_in, passing
 from coord.tasks.queue.hand import InHand
 from coord.tasks.queue.spi import Queue
+from coord.tasks.queue.vital import VitalThread
 
 __all__ = ["Deletes"]
 
@@ -49,11 +50,11 @@ class Deletes:
         self._again_s = 0.0
         self._bell = threading.Event()
         self._end_s = _NEVER
-        self._thread = threading.Thread(target=self._run, name="coord-queue-deletes", daemon=True)
+        self._thread = VitalThread(self._run, "coord-queue-deletes")
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+    def start(self, broke: Callable[[Exception], None]) -> None:
+        """Begin. `broke` hears of an error that ends the thread, which is not done without."""
+        self._thread.begin(broke)
 
     def put(self, hand: InHand) -> None:
         """It is done: delete it."""

@@ -141,7 +141,7 @@ class Engine:
         """Begin to receive."""
         self._crew.start()
         for part in (self._clerk, self._deletes, self._intake):
-            part.start()
+            part.start(self._broke)
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -205,8 +205,8 @@ class Engine:
             self._leave(hand, Ended(Outcome.RETURNED, why=_STOPS))
 
     def _broke(self, error: Exception) -> None:
-        """Nobody can say any more what begins next: stop, or the worker would idle for ever."""
-        self._listener.trouble(f"the admission failed: {type(error).__name__}: {error}")
+        """A thread or the admission is lost: stop, or the worker would idle for ever."""
+        self._listener.trouble(f"it cannot go on: {type(error).__name__}: {error}")
         self.stop()
         self._told_broken(error)
 

@@ -18,6 +18,7 @@ from coord.tasks.queue.asking import ended_in
 from coord.tasks.queue.backlog import Backlog
 from coord.tasks.queue.hand import InHand, Patience
 from coord.tasks.queue.spi import Queue
+from coord.tasks.queue.vital import VitalThread
 
 __all__ = ["Intake"]
 
@@ -56,11 +57,11 @@ class Intake:
         """How many answers in a row held nothing."""
         self._was_skipped = False
         self._size = queue.limits.batch_size
-        self._thread = threading.Thread(target=self._run, name="coord-queue-intake", daemon=True)
+        self._thread = VitalThread(self._run, "coord-queue-intake")
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+    def start(self, broke: Callable[[Exception], None]) -> None:
+        """Begin. `broke` hears of an error that ends the thread, which is not done without."""
+        self._thread.begin(broke)
 
     def stop(self) -> None:
         """Ask for no more. A request that is under way ends within its waiting time."""

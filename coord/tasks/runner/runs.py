@@ -27,6 +27,7 @@ from coord.tasks.runner.notes import SKIPPED, Notes, OwnNotes, unit_of
 from coord.tasks.runner.patience import Patience
 from coord.tasks.schedule import Seen, Tick, TickPart, UnitState, Why
 from coord.telemetry.log import bound_logger
+from coord.threads import DaemonThread
 
 __all__ = ["Duty", "Runs"]
 
@@ -251,10 +252,7 @@ class Runs:
                     job, awaited, lambda _, error: self._spawn_end(unit, run, error)
                 )
                 return
-            name = f"coord-task-{job.unit}"
-            threading.Thread(
-                target=self._called, args=(unit, run, job), name=name, daemon=True
-            ).start()
+            DaemonThread(self._called, f"coord-task-{job.unit}", (unit, run, job)).start()
         except RuntimeError as error:  # no thread is to be had, or the event loop is closed
             self._end(unit, run, error)
 
@@ -270,9 +268,7 @@ class Runs:
         """Write down the end of a coroutine: on a thread, since its loop must not wait."""
         args = (unit, run, error)
         try:
-            threading.Thread(
-                target=self._end, args=args, name="coord-task-end", daemon=True
-            ).start()
+            DaemonThread(self._end, "coord-task-end", args).start()
         except RuntimeError:  # none is to be had: better a loop that waits than a unit for ever
             self._end(*args)
 

@@ -119,7 +119,7 @@ def healthy_sessions_are_never_evicted() -> None:
 
 
 def a_peer_that_was_paused_evicts_nobody_who_lives() -> None:
-    """What it last saw is long ago; the store compares the heartbeat that it was."""
+    """What it last saw is long ago, but it was not awake meanwhile."""
     world = World(seed=15, timing=_timing(), manner=Manner.OBSERVED)
     world.add("a", _role(progress_timeout_s=None), behaviours={"r": EAGER})
     _leader(world)
@@ -129,6 +129,22 @@ def a_peer_that_was_paused_evicts_nobody_who_lives() -> None:
     world.run(30)
     world.resume("b")
     world.run(10)
+    world.verdict.check()
+    assert world.leaders() == {ONE: "a"}
+
+
+def a_peer_that_cannot_look_evicts_nobody_who_lives() -> None:
+    """What it last saw is long ago; the store compares the heartbeat that it was."""
+    world = World(seed=15, timing=_timing(), manner=Manner.OBSERVED)
+    world.add("a", _role(progress_timeout_s=None), behaviours={"r": EAGER})
+    _leader(world)
+    world.add("b")
+    world.run(5)
+    world.hosts["b"].link.script(Fate.LOSE_REPLY, c.ReadView, times=None)
+    world.hosts["b"].link.script(Fate.HOLD, c.Evict)
+    assert world.until(lambda: bool(world.held), within_s=3 * world.timing.ttl_s)
+    world.land_held()
+    world.run(5)
     world.verdict.check()
     assert world.leaders() == {ONE: "a"}
 

@@ -106,7 +106,7 @@ def peers_count_from_the_first_heartbeat_and_not_from_the_last(patch: pytest.Mon
     patch.setattr(Peers, "_due_s", lambda _self, peer: peer.since_s + peer.member.ttl_s * 1.01)
 
 
-@caught_by("a_peer_that_was_paused_evicts_nobody_who_lives")
+@caught_by("a_peer_that_cannot_look_evicts_nobody_who_lives")
 def an_eviction_does_not_compare_the_heartbeat(patch: pytest.MonkeyPatch) -> None:
     true = GroupState.evict
 
@@ -116,6 +116,14 @@ def an_eviction_does_not_compare_the_heartbeat(patch: pytest.MonkeyPatch) -> Non
         return true(self, now_s, observed._replace(seq=seq))
 
     patch.setattr(GroupState, "evict", evict)
+
+
+@caught_by("a_peer_that_was_paused_evicts_nobody_who_lives")
+def time_that_was_lost_counts_as_silence_and_the_store_compares_nothing(
+    patch: pytest.MonkeyPatch,
+) -> None:
+    an_eviction_does_not_compare_the_heartbeat(patch)
+    patch.setattr(AttendedClock, "lost", lambda _self, _now: 0.0)
 
 
 @caught_by("an_opening_that_lands_late_ends_no_trusted_session")
