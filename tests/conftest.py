@@ -24,6 +24,9 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 (pytest makes a folder of our own in it
 _ROOM_BYTES = 4 << 30
 _ROOT = "PYTEST_DEBUG_TEMPROOT"  # pytest's own name for it; lanes inherit it
 
+_TERMINAL = ("COLUMNS", "LINES")
+"""Lanes are told of a terminal that nobody has, and what goes into pipes is not broken."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     for marker in _ON_REQUEST:
@@ -31,6 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    for name in _TERMINAL:
+        os.environ.pop(name, None)
     if not config.getoption("--bench") and _has_room(_MEMORY):
         os.environ.setdefault(_ROOT, str(_MEMORY))
     for profile, examples in _EXAMPLES.items():
