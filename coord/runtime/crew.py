@@ -81,7 +81,7 @@ class Crew:
         if binding is not None:
             binding.asked_to_stop(term)
         if now_over and number in self._terms:
-            self._tell_over(term)
+            self.tell_over(term)
             self.overruns.add(term, self._clock.now())
 
     def remove(self, term: Term) -> bool:
@@ -89,11 +89,12 @@ class Crew:
         return self._terms.pop(term.number, None) is not None
 
     def over(self, term: Term) -> None:
-        """Say so, after the core has heard of it. Any thread."""
+        """The core has heard that its code has ended. Any thread."""
         self.overruns.done(term)
-        self._tell_over(term)
+        self.tell_over(term)
 
-    def _tell_over(self, term: Term) -> None:
+    def tell_over(self, term: Term) -> None:
+        """Write down that it acts no more; told once. Any thread."""
         if not term.told_over:
             term.told_over = True
             self._hooks.term_ended(term.key, term.token, term.why)

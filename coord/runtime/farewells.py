@@ -5,6 +5,10 @@ collector may close a forgotten loop over terms on any thread, at any moment, an
 of the very thread that holds it; waiting there would never end, and the member with it. What cannot
 be told at once the control thread tells at its next round
 (`test_a_loop_that_the_collector_closes_inside_a_step_locks_nobody_out`).
+
+The end of a term is written down before the core hears of it. The core then releases the claim, and
+a successor may lead before this thread runs again: a log that tells of the end only then shows two
+leaders where there was one (`test_the_end_of_a_term_is_written_down_before_its_claim_is_released`).
 """
 
 from __future__ import annotations
@@ -38,6 +42,8 @@ class Farewells:
 
     def say(self, gone: Term | Binding, kind: EndingKind | None) -> None:
         """Tell the core, or have the control thread do so if somebody is in there."""
+        if isinstance(gone, Term):
+            self._engine.crew.tell_over(gone)
         self._waiting.append((gone, kind))
         while self._waiting:
             if not self._lock.acquire(blocking=False):

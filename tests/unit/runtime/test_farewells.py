@@ -5,9 +5,14 @@ from __future__ import annotations
 import gc
 import threading
 
+import pytest
+
 from coord import Coordinator, Role
 from coord.core import events as e
 from coord.core.commands import Command
+from coord.runtime.crew import Crew
+from coord.runtime.term import Term
+from tests.unit.runtime.support import Recorder
 
 TTL_S = 2.0
 
@@ -51,3 +56,26 @@ def forget_a_loop(fleet: Coordinator) -> None:
     next(loop).check()
     box = Box()
     box.loop, box.me = loop, box
+
+
+def test_the_end_of_a_term_is_written_down_before_its_claim_is_released(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However long the thread whose work has ended is kept from running: here, till the release."""
+    told = Recorder()
+    over = Crew.over
+
+    def kept_from_running(crew: Crew, term: Term) -> None:
+        if term.key.role == "reaper":
+            told.await_told("called", "Release")
+        over(crew, term)
+
+    monkeypatch.setattr(Crew, "over", kept_from_running)
+    with Coordinator("memory://written-down", member="a", ttl_s=TTL_S, hooks=told) as fleet:
+        with fleet.lead("reaper", timeout_s=20) as term:
+            term.check()
+        told.await_told("called", "Release")
+    order = [(one.what, one.kind) for one in told.told]
+    assert order.index(("ended", "reaper")) < order.index(("called", "Release"))
+    tokens = [token for _, token, _ in told.ended]
+    assert sorted(set(tokens)) == sorted(tokens), "each end is told once"
