@@ -44,6 +44,15 @@ class HostClock:
         """Seconds on this clock."""
         return self._origin_s + (self._true.now_ns - self._origin_ns) * 1e-9 * self.rate
 
+    def run_at(self, rate: float) -> None:
+        """Go on at another rate from now."""
+        self._origin_s, self._origin_ns = self.now(), self._true.now_ns
+        self.rate = rate
+
+    def jump(self, by_s: float) -> None:
+        """Show `by_s` more from now on. What was planned before wakes when it would have."""
+        self._origin_s += by_s
+
     def when_ns(self, own_s: float) -> int:
         """The first nanosecond of true time, not before now, at which this clock shows `own_s`."""
         if own_s == _INF:

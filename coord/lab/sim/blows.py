@@ -15,18 +15,21 @@ from coord.errors import UsageError
 from coord.lab.chaos.faults import CATALOGUE
 from coord.lab.measure.events import Who
 from coord.lab.measure.faults import EVERYBODY
-from coord.lab.sim.fleet import WORK, SimHost, SimLink, SimWorld, process_of
+from coord.lab.sim.fleet import SimHost, SimLink, SimWorld, process_of
+from coord.lab.sim.manners import StoreManner
 from coord.testing.group_state import Manner
 from coord.testing.world_clock import NS
 from coord.testing.world_work import Conduct
 
-__all__ = ["SIMULATED", "Blow", "blow_named", "struck_by"]
+__all__ = ["SIMULATED", "Blow", "blow_named", "refuse_misfit", "struck_by"]
 
 _SLOWER_S = CATALOGUE["slow"].options[0].default
 _LOST = CATALOGUE["loss"].options[0].default
 _LATENCY = 0.5
 """Of the store's timeout, there and back: late, and in time."""
 _NEW = int(CATALOGUE["grow"].options[0].default)
+_JUMP_S = CATALOGUE["clock-jump"].options[0].default
+_LATE_SHARE = 0.2
 _TERM_S = 30.0
 _LOOK_S = 0.02
 
@@ -37,6 +40,7 @@ class Blow:
 
     `makes_good`: nothing of it stands that could be healed; who was ended is started again.
     `store`: it strikes the store, and so everybody. `whom`: the selector that it always has.
+    `clock`: it needs members with clocks of their own.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Blow:
     heal: Callable[[SimWorld, SimHost], None]
     store: bool = False
     makes_good: bool = False
+    clock: bool = False
     whom: str = ""
 
     def begin(self, world: SimWorld, names: Sequence[str], mark: str) -> list[Callable[[], None]]:
@@ -81,6 +86,20 @@ def blow_named(name: str) -> Blow:
     raise UsageError(cause, cure=f"Simulated are: {known}, and none.")
 
 
+def refuse_misfit(blow: Blow, manner: StoreManner) -> None:
+    """Raise UsageError where a fault strikes what a store of this kind does not have."""
+    if blow.store and manner.death_seen_s is not None:
+        raise UsageError(
+            f"{blow.name} strikes servers, and {manner.kind} has none",
+            cure="Strike its members, or take another store.",
+        )
+    if blow.clock and manner.one_clock:
+        raise UsageError(
+            f"{blow.name} strikes one member's clock, and on {manner.kind} all read the same",
+            cure="Take another store, or another fault.",
+        )
+
+
 def struck_by(blow: Blow, world: SimWorld, selector: str, dice: Random) -> list[str]:
     """Whom a selector means now, as `coord.lab.chaos.targets` says; of a store's fault, anybody."""
     running = sorted(host.name for host in world.up())
@@ -92,6 +111,9 @@ def struck_by(blow: Blow, world: SimWorld, selector: str, dice: Random) -> list[
     selector = blow.whom or selector
     if selector == "all":
         return running
+    if selector == "zone":
+        struck = world.host(dice.choice(leaders or running)).machine.member.record().zone
+        return [one for one in running if world.host(one).machine.member.record().zone == struck]
     if selector == "one":
         return [dice.choice(running)]
     if selector == "follower":
@@ -163,8 +185,8 @@ def _leave(world: SimWorld, host: SimHost) -> None:
     _await_end(world, host)
 
 
-def _rolled(_: SimWorld, __: SimHost) -> None:
-    """All are back already."""
+def _over(_: SimWorld, __: SimHost) -> None:
+    """Nothing of it stands."""
 
 
 def _grow(world: SimWorld, _: SimHost) -> None:
@@ -184,15 +206,15 @@ def _ungrow(world: SimWorld, _: SimHost) -> None:
 
 
 def _wedge(world: SimWorld, host: SimHost) -> None:
-    host.behaviours[world.role.name] = replace(WORK, conduct=Conduct.WEDGED)
+    host.behaviours[world.role.name] = replace(world.work, conduct=Conduct.WEDGED)
 
 
 def _slow(world: SimWorld, host: SimHost) -> None:
-    host.behaviours[world.role.name] = replace(WORK, work_s=WORK.work_s + _SLOWER_S)
+    host.behaviours[world.role.name] = replace(world.work, work_s=world.work.work_s + _SLOWER_S)
 
 
 def _mend_work(world: SimWorld, host: SimHost) -> None:
-    host.behaviours[world.role.name] = WORK
+    host.behaviours[world.role.name] = world.work
     host.unstick()
 
 
@@ -222,9 +244,41 @@ def _lose(_: SimWorld, host: SimHost) -> None:
     link.loss = _LOST
 
 
+def _write_late(world: SimWorld, host: SimHost) -> None:
+    """What was asked for lands when nobody expects it any more, or lands and nobody is told."""
+    link = host.link
+    link.hold, link.held_s = _LATE_SHARE, (world.timing.rpc_timeout_s, 2 * world.timing.ttl_s)
+    link.lose_reply = _LATE_SHARE
+
+
 def _mend_link(world: SimWorld, host: SimHost) -> None:
     host.link.mend()
     host.link.request_s = host.link.reply_s = world.store_manner.way_s
+
+
+# --- the clock -------------------------------------------------------------------------------
+
+
+def _jump(_: SimWorld, host: SimHost) -> None:
+    host.clock.jump(_JUMP_S)
+
+
+def _slow_down(world: SimWorld, host: SimHost) -> None:
+    """As much as is declared and no more: what members may be wrong by, they must bear."""
+    host.clock.run_at(1 - world.timing.drift)
+    host.trust_again()
+
+
+def _right_rate(_: SimWorld, host: SimHost) -> None:
+    host.clock.run_at(host.usual_rate)
+    host.trust_again()
+
+
+# --- operators -------------------------------------------------------------------------------
+
+
+def _reshape(world: SimWorld, _: SimHost) -> None:
+    world.reshape()
 
 
 # --- the store -------------------------------------------------------------------------------
@@ -240,6 +294,7 @@ def _stop_store(world: SimWorld, _: SimHost) -> None:
 
 def _elected(world: SimWorld) -> None:
     """Somebody leads the store again, who gives every session a whole ttl from now."""
+    world.service.refuses = False
     world.store_state(lambda state: state.lead(world.now_s))
     _answer(world)
 
@@ -258,6 +313,17 @@ def _restarted(world: SimWorld, _: SimHost) -> None:
     if world.store_manner.ends is Manner.SERVER:
         world.store_state(lambda state: state.lead(world.now_s))
     _answer(world)
+
+
+def _kill_server(world: SimWorld, host: SimHost) -> None:
+    """The server that leads is gone. Where there are others, one of them leads soon."""
+    world.service.refuses = True
+    _stop_store(world, host)
+
+
+def _server_again(world: SimWorld, host: SimHost) -> None:
+    if world.store_manner.election_s is None:
+        _restarted(world, host)
 
 
 def _go_on(world: SimWorld, _: SimHost) -> None:
@@ -281,11 +347,16 @@ SIMULATED: Mapping[str, Blow] = {
         Blow(name="partition-replies", strike=_cut_replies, heal=_mend_link),
         Blow(name="latency", strike=_delay, heal=_mend_link),
         Blow(name="loss", strike=_lose, heal=_mend_link),
+        Blow(name="late-writes", strike=_write_late, heal=_mend_link),
+        Blow(name="clock-jump", strike=_jump, heal=_over, clock=True),
+        Blow(name="clock-drift", strike=_slow_down, heal=_right_rate, clock=True),
+        Blow(name="store-kill", strike=_kill_server, heal=_server_again, store=True),
         Blow(name="store-pause", strike=_stop_store, heal=_go_on, store=True),
         Blow(name="store-restart", strike=_restart_store, heal=_restarted, store=True),
         Blow(name="grow", strike=_grow, heal=_ungrow, whom="one"),
         Blow(name="shrink", strike=_leave, heal=_again, whom="one"),
-        Blow(name="rolling", strike=_roll, heal=_rolled, whom="all"),
+        Blow(name="rolling", strike=_roll, heal=_over, whom="all"),
+        Blow(name="reshape", strike=_reshape, heal=_over, whom="one"),
     )
 }
 """By name."""

@@ -1,15 +1,15 @@
 """A world whose hosts are recorded, whose store has a kind's manners, and whose work can be judged.
 
-Owns the four things that a simulation replaces in `coord.testing.world`: the host (it records, and
-works against a fenced and an unfenced resource), the link, the store's rules of expiry, and the
-lots, a stream for each purpose. Strikes nothing.
+Owns what a simulation replaces in `coord.testing.world` besides the store's rules of expiry
+(`store`): the host (it records, and works against a fenced and an unfenced resource), the link, and
+the lots, a stream for each purpose. Strikes nothing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from random import Random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from coord.config import Role, Timing
 from coord.core import commands as c
@@ -20,8 +20,8 @@ from coord.lab.sim.dice import Dice
 from coord.lab.sim.manners import StoreManner
 from coord.lab.sim.pauses import Stalls
 from coord.lab.sim.recording import DRIVER, Recorder
+from coord.lab.sim.store import Service, StoreState
 from coord.model import ClaimKey, MemberRecord
-from coord.testing.faults import Fate
 from coord.testing.group_state import GroupState, Manner
 from coord.testing.memory import MemoryServer
 from coord.testing.world import World
@@ -31,7 +31,16 @@ from coord.testing.world_host import Host
 from coord.testing.world_link import Fare, Link
 from coord.testing.world_work import Behaviour, Work
 
-__all__ = ["FEED_S", "GROUP", "WORK", "SimHost", "SimLink", "SimWorld", "StoreState", "process_of"]
+__all__ = [
+    "FEED_S",
+    "GROUP",
+    "WORK",
+    "Fitting",
+    "SimHost",
+    "SimLink",
+    "SimWorld",
+    "process_of",
+]
 
 GROUP = "sim"
 FEED_S = 1.0
@@ -40,67 +49,17 @@ WORK = Behaviour(rest_s=1.0, work_s=0.1)
 """An act a second, that takes as long between its check and its commit as one of the lab's."""
 
 
-class Service:
-    """Whether the store answers. While it is stopped, requests wait until it goes on."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitting:
+    """How one member differs from the others. `rate`: of its clock, where true time has 1."""
 
-    def __init__(self) -> None:
-        self.answers = True
-        self.refuses = False
-
-    def fare(self, fare: Fare) -> Fare:
-        """What becomes of a request while it does not: it waits, or nobody is there to take it."""
-        if self.refuses:
-            return Fare(Fate.REFUSE, fare.request_ns, fare.reply_ns)
-        return Fare(fare.fate, None, fare.reply_ns)
+    zone: str = ""
+    weight: float = 1.0
+    max_shards: int | None = None
+    rate: float = 1.0
 
 
-class StoreState(GroupState):
-    """A group of a store that is late: see `StoreManner.looks_s`, `late_s`, `lag_s`."""
-
-    store_manner: StoreManner
-    dice: Random
-    service: Service
-
-    def sweep(self, now_s: float) -> None:
-        """A store that stands still ends nothing."""
-        if self.service.answers:
-            super().sweep(now_s)
-
-    def next_expiry_s(self) -> float:
-        """Nor is there a moment at which it would; when it goes on, the next request tells it."""
-        return super().next_expiry_s() if self.service.answers else math.inf
-
-    def lead(self, now_s: float) -> None:
-        """A server begins to lead: it counts each session's ttl from now."""
-        for session in list(self._rows):
-            self._renew(now_s, session, self._members[session].seq)
-
-    def open(self, now_s: float, record: MemberRecord, ttl_s: float) -> tuple[str, float]:
-        """Make a member live."""
-        return super().open(
-            now_s, record, math.ceil(ttl_s) if self.store_manner.whole_ttl else ttl_s
-        )
-
-    def _renew(self, now_s: float, session: str, seq: int) -> None:
-        super()._renew(now_s, session, seq)
-        manner, row = self.store_manner, self._rows[session]
-        if manner.ends is Manner.SERVER:
-            forgotten_s = self.dice.random() * manner.lag_s if manner.lag_s else 0.0
-            # what the reference forgets always (its lag) is forgotten by chance
-            row.deadline_s += manner.lag_s - forgotten_s + self.dice.uniform(*manner.late_s)
-            if manner.looks_s:
-                looks = math.ceil(row.deadline_s / manner.looks_s)
-                row.deadline_s = looks * manner.looks_s
-
-    def told_dead(self) -> None:
-        """The store's watchers are told that somebody died."""
-        self.revision += 1
-
-    def revoke(self, dice: Random, chance: float) -> None:
-        """End sessions that are alive, as a leader does that was stopped and knows no better."""
-        for session in list(self._rows):
-            if dice.random() < chance:
-                self._end(session)
+PLAIN = Fitting()
 
 
 class SimLink(Link):
@@ -153,6 +112,7 @@ class SimHost(Host):
         self.who = process_of(record)
         self.held = False
         """Whether a fault has stopped it: then no end of a pause of its own lets it go on."""
+        self.usual_rate = clock.rate
         self._trusted_s = -math.inf
         super().__init__(world, record, clock=clock, shares_clock=shares_clock)
         self.link = SimLink(world)
@@ -191,9 +151,17 @@ class SimHost(Host):
             self._trusted_s = until_s
             self.records.trust(self.who, self._true_s(until_s))
 
+    def trust_again(self) -> None:
+        """Say until when it trusts itself now that its clock goes at another rate."""
+        if not math.isinf(self._trusted_s):
+            self.records.trust(self.who, self._true_s(self._trusted_s))
+
     def act(self, work: Work) -> None:
         """The code has done its round in time."""
-        super().act(work)
+        if work.given.lease.session in self.sim.service.revoked:
+            self.sim.misled.append((self.sim.now_s, f"{self.name} acts on {work.given.key}"))
+        else:
+            super().act(work)
         self.sim.acted(self, work)
         self.records.progress(self.who, work.given.key, work.given.token)
 
@@ -220,14 +188,21 @@ class SimWorld(World):
         manner: StoreManner,
         role: Role,
         pauses: Stalls | None = None,
+        fittings: Mapping[str, Fitting] | None = None,
+        work: Behaviour = WORK,
     ) -> None:
         self.dice = dice
+        self.work = work
         self.store_manner = manner
         self.role = role
         self.service = Service()
         self.feeding = True
         self.stalled: list[tuple[float, float]] = []
         """When members stood still by themselves: from, to. Whoever judges empties it."""
+        self.misled: list[tuple[float, str]] = []
+        """Acts under sessions that the store had ended against its promise, and which."""
+        self.generation = 1
+        self._fittings = fittings or {}
         self.due: dict[int, list[str]] = {shard: [] for shard in range(role.shards)}
         self._pauses = pauses
         self._fenced = Register()
@@ -261,9 +236,18 @@ class SimWorld(World):
         """Lots of one purpose."""
         return self.dice.stream(purpose).random
 
-    def join(self, name: str, *, rate: float | None = None) -> SimHost:
+    def join(self, name: str) -> SimHost:
         """Start a member, or start it again."""
-        host = self.add(name, self.role, rate=rate, behaviours={self.role.name: WORK})
+        fit = self._fittings.get(name, PLAIN)
+        host = self.add(
+            name,
+            self.role,
+            rate=None if fit.rate == 1.0 else fit.rate,
+            zone=fit.zone,
+            weight=fit.weight,
+            max_shards=fit.max_shards,
+            behaviours={self.role.name: self.work},
+        )
         assert isinstance(host, SimHost)  # noqa: S101  for types: see `host_type`
         if self._pauses is not None:
             self._pause_later(host, self._pauses)
@@ -283,6 +267,22 @@ class SimWorld(World):
             request(state)
 
         self.server.apply(self.group, apply)
+
+    def reshape(self) -> None:
+        """Ask for another generation, of the same shape, as an operator would."""
+        record = self.view().roles.get(self.role.name)
+        if record is None or not record.open:
+            return
+        if self.generation == 1:
+            self.server.subscribe(self.group, self._reshaped)
+        self.operate(self.role.name, pending=record.shape)
+
+    def _reshaped(self) -> None:
+        number = self.view().roles[self.role.name].generation
+        if number > self.generation:
+            self.generation = number
+            role = self.role
+            self.recorder.role(RoleMark(self.now_s, DRIVER, role.name, number, role.shape))
 
     # --- pauses of the user's own machines ---------------------------------------------------
 
@@ -324,7 +324,7 @@ class SimWorld(World):
         if not refused:
             self._fenced.take(key, token)
             self.due[key.shard].clear()
-        start_s = max(0.0, self.now_s - WORK.work_s)
+        start_s = max(0.0, self.now_s - self.work.work_s)
         for fenced in (True, False):
             host.records.act(
                 host.who,

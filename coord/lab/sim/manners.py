@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from coord.config import Timing
+from coord.lab.chaos.verdict import bound_of
 from coord.testing.group_state import Manner
 
 __all__ = ["MANNERS", "StoreManner"]
@@ -42,6 +44,19 @@ class StoreManner:
     death_seen_s: float | None = None
     election_s: tuple[float, float] | None = None
     stale_revoke: float = 0.0
+
+    @property
+    def one_clock(self) -> bool:
+        """Whether all members read one clock, which then cannot be wrong for one of them."""
+        return self.ends is Manner.PROVEN
+
+    def bound_s(self, timing: Timing) -> float:
+        """Within how long after the last healing a fleet on this store must have recovered."""
+        observed = self.ends is Manner.OBSERVED
+        poll_s = timing.heartbeat_s if observed else 0.0
+        bound_s = bound_of(ttl_s=timing.ttl_s, observed=observed, drift=timing.drift, poll_s=poll_s)
+        # what the store is late by, and for how long silence may have gone unseen, is waited for
+        return bound_s + self.looks_s + self.late_s[1]
 
 
 _ETCD = StoreManner(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from coord._version import __version__
 from coord.config import Role, Timing
 from coord.errors import UsageError
-from coord.lab.chaos.verdict import Excused, Facts, bound_of, judge
+from coord.lab.chaos.verdict import Excused, Facts, judge
 from coord.lab.measure import (
     Report,
     RoundResult,
@@ -23,30 +23,25 @@ from coord.lab.measure import (
     checked_report,
     to_json,
 )
-from coord.lab.sim.blows import Blow, blow_named, struck_by
+from coord.lab.sim.blows import Blow, blow_named, refuse_misfit, struck_by
 from coord.lab.sim.dice import Dice
 from coord.lab.sim.fleet import FEED_S, SimWorld
+from coord.lab.sim.hearing import broken_by, heard
 from coord.lab.sim.manners import MANNERS, StoreManner
 from coord.lab.sim.pauses import Stalls
 from coord.lab.work.modes import MODES, mode_named
-from coord.testing.group_state import Manner
 
 __all__ = ["NO_FAULT", "TAU_S", "Outcome", "Setting", "Simulation", "simulate"]
 
 NO_FAULT = "none"
 TAU_S = 2.5 * FEED_S
 """After how long without an act, though work is due, a leader counts as faux."""
-_FILE = "sqlite"
 _HOUR_S = 3600.0
 _ROUNDS_AT_ONCE = 3
 _LOOK_S = 0.5
 _QUIET_S = 2.0
 _BEYOND_S = 2.0
 _START_S = 20.0
-_REVOKED = (
-    "etcd before 3.4.31 and 3.5.13: a leader that was stopped and goes on revokes leases that its"
-    " successor keeps alive"
-)
 _STALLED = "a member stood still by itself then, as the file of pauses says"
 
 
@@ -101,11 +96,7 @@ class Setting:
         if self.fault == NO_FAULT:
             return None
         blow = blow_named(self.fault)
-        if blow.store and self.store == _FILE:
-            raise UsageError(
-                f"{self.fault} strikes servers, and {_FILE} has none",
-                cure="Strike its members, or take another store.",
-            )
+        refuse_misfit(blow, self.manner)
         return blow
 
 
@@ -171,13 +162,7 @@ class Simulation:
     @property
     def bound_s(self) -> float:
         """Within how long after the last healing the fleet must have recovered."""
-        timing = self.setting.timing
-        observed = self.manner.ends is Manner.OBSERVED
-        # what the store is late by, and for how long silence may have gone unseen, is waited for
-        late_s = self.manner.looks_s + self.manner.late_s[1]
-        poll_s = timing.heartbeat_s if observed else 0.0
-        bound_s = bound_of(ttl_s=timing.ttl_s, observed=observed, drift=timing.drift, poll_s=poll_s)
-        return bound_s + late_s
+        return self.manner.bound_s(self.setting.timing)
 
     def run(self, progress: Callable[[float], None] | None = None) -> Outcome:
         """From the first member to the verdict."""
@@ -264,20 +249,10 @@ class Simulation:
 
     def _hear_world(self) -> None:
         """What the world itself has seen: it knows the store, and no record."""
-        told, self._seen = (
-            self.world.verdict.violations[self._seen :],
-            len(self.world.verdict.violations),
-        )
-        for line in told:
-            moment, _, detail = line.partition(" ")
-            violation = Violation("act-against-store", float(moment), detail)
-            if self.setting.fault in self._breaks():
-                self.judged.excused.append(Excused(violation, _REVOKED))
-            else:
-                self.judged.violations.append(violation)
-
-    def _breaks(self) -> dict[str, str]:
-        return {"store-pause": _REVOKED} if self.manner.stale_revoke else {}
+        told, excused = heard(self.world, self._seen)
+        self._seen += len(told)
+        self.judged.violations += told
+        self.judged.excused += excused
 
     def _facts(self, rounds: int) -> Facts:
         setting, role, timing = self.setting, self.setting.role, self.setting.timing
@@ -299,7 +274,7 @@ class Simulation:
             rounds=rounds,
             tau_s=TAU_S,
             bound_s=self.bound_s,
-            breaks=self._breaks(),
+            breaks=broken_by(self.world),
         )
 
     def _outcome(self, rounds: int) -> Outcome:

@@ -7,9 +7,10 @@ import pytest
 from coord.errors import ConfigError, UsageError
 from coord.lab.measure.effects import Register
 from coord.lab.sim.blows import SIMULATED
-from coord.lab.sim.fleet import SimHost, SimWorld, StoreState
+from coord.lab.sim.fleet import SimHost, SimWorld
 from coord.lab.sim.manners import MANNERS
 from coord.lab.sim.run import Setting, Simulation, simulate
+from coord.lab.sim.store import StoreState
 from coord.model import ClaimKey
 from coord.testing.group_state import Manner
 from coord.testing.memory import MemoryServer
@@ -43,7 +44,7 @@ def test_a_crash_is_detected_after_the_ttl_less_half_a_heartbeat_in_the_mean() -
         (store, fault)
         for store in MANNERS
         for fault in (*SIMULATED, "none")
-        if not (store == "sqlite" and fault.startswith("store-"))
+        if not (store == "sqlite" and fault.startswith(("store-", "clock-")))
     ],
 )
 def test_no_fault_breaks_a_rule_on_any_store(store: str, fault: str) -> None:
@@ -126,6 +127,7 @@ def test_a_store_that_ends_sessions_too_early_is_caught() -> None:
         (Setting(store="redis"), "etcd34"),
         (Setting(fault="disk-full"), "partition-replies"),
         (Setting(store="sqlite", fault="store-pause"), "sqlite has none"),
+        (Setting(store="sqlite", fault="clock-jump"), "all read the same"),
         (Setting(fault="earthquake"), "there is no fault"),
     ],
 )
