@@ -38,7 +38,8 @@ from coord.lab.work.modes import TAU_S, mode_named
 __all__ = ["MEMBERS", "Played", "play_rounds", "setting", "strike"]
 
 MEMBERS = ("worker-1", "worker-2", "worker-3")
-AFTER_S = 2.0
+AFTER_S = 6.0
+"""What a slow machine with four lanes may add to recovering. How long it takes: docs/reliability.md."""
 DYNAMODB_DRIFT, DYNAMODB_POLL_S = 0.01, 0.2
 
 Hook = Callable[[Stage], None]

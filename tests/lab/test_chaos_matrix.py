@@ -38,11 +38,11 @@ _CHOSEN = {
 }
 _GROUPS = {"etcd": "etcd-cluster", "zookeeper": "zookeeper-cluster"}
 _PLAN = Plan(ttl_s=2.0)
-_IN_CI = 2
+_IN_CI = 1
 
 
 def _marks(number: int) -> list[pytest.MarkDecorator]:
-    """CI has time for the first two of each store."""
+    """CI has time for the first of each store."""
     return [] if number < _IN_CI else [pytest.mark.soak]
 
 

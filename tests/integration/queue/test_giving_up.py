@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.queue.depot import Depot, until
 
-pytestmark = [pytest.mark.xdist_group("queue"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.xdist_group("queue-giving-up"), pytest.mark.timeout(300)]
 
 _VISIBILITY_S = 60.0
 _SOON_S = 30.0  # its timeout, a tenth of the visibility, its rest; and a busy machine

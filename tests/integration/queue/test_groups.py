@@ -14,7 +14,7 @@ from tests.integration.queue.depot import Depot, Hauler, until
 pytestmark = [pytest.mark.xdist_group("queue"), pytest.mark.timeout(300)]
 
 _GROUPS = 10
-_COUNT = 60
+_COUNT = 40
 
 
 def test_within_a_group_nothing_succeeds_before_what_came_first(
