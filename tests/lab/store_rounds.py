@@ -39,7 +39,7 @@ __all__ = ["MEMBERS", "Played", "play_rounds", "setting", "strike"]
 
 MEMBERS = ("worker-1", "worker-2", "worker-3")
 AFTER_S = 6.0
-"""What a slow machine with four lanes may add to recovering. How long it takes: docs/reliability.md."""
+"""What a slow machine with four lanes may add to recovering; figures: docs/reliability.md."""
 DYNAMODB_DRIFT, DYNAMODB_POLL_S = 0.01, 0.2
 
 Hook = Callable[[Stage], None]
