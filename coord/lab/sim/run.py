@@ -1,34 +1,27 @@
 """A setting, played for so many simulated hours: rounds of steady, struck, healed, and a verdict.
 
 Owns the order of things, as `coord.lab.chaos.play` does for real processes, and the judging a few
-rounds at a time: what has been judged is dropped, so hours cost figures and no records.
+rounds at a time: what has been judged is added up and dropped, so hours cost no memory.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from coord._version import __version__
 from coord.config import Role, Timing
 from coord.errors import UsageError
 from coord.lab.chaos.verdict import Excused, Facts, judge
-from coord.lab.measure import (
-    Report,
-    RoundResult,
-    Setup,
-    Violation,
-    build_report,
-    checked_report,
-    to_json,
-)
+from coord.lab.measure import Report, Setup, Violation, checked_report, to_json
 from coord.lab.sim.blows import Blow, blow_named, refuse_misfit, struck_by
 from coord.lab.sim.dice import Dice
 from coord.lab.sim.fleet import FEED_S, SimWorld
 from coord.lab.sim.hearing import broken_by, heard
 from coord.lab.sim.manners import MANNERS, StoreManner
 from coord.lab.sim.pauses import Stalls
+from coord.lab.sim.tally import Tally
 from coord.lab.work.modes import MODES, mode_named
 
 __all__ = ["NO_FAULT", "TAU_S", "Outcome", "Setting", "Simulation", "simulate"]
@@ -47,7 +40,10 @@ _STALLED = "a member stood still by itself then, as the file of pauses says"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What is simulated. Durations in seconds; None: what is usual for the mode, or derived."""
+    """What is simulated. Durations in seconds; None: what is usual for the mode, or derived.
+
+    `every_s`: from the beginning of one round to that of the next, at least.
+    """
 
     mode: str = "single"
     store: str = "etcd"
@@ -59,6 +55,7 @@ class Setting:
     fault: str = "kill"
     target: str = "leader"
     hours: float = 1.0
+    every_s: float = 0.0
     seed: int = 1
     pauses: Stalls | None = None
 
@@ -111,6 +108,7 @@ class Outcome:
     simulated_s: float
     bound_s: float
     trace_hash: str
+    tally: Tally
 
     @property
     def kept(self) -> bool:
@@ -120,7 +118,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Judged:
-    results: list[RoundResult] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
     violations: list[Violation] = field(default_factory=list)
     excused: list[Excused] = field(default_factory=list)
 
@@ -184,8 +182,9 @@ class Simulation:
     # --- a round -----------------------------------------------------------------------------
 
     def _round(self, number: int) -> None:
-        """Steady, struck, healed, recovered."""
+        """Steady, struck, healed, recovered, and steady again until the next is due."""
         world, recorder, setting = self.world, self.world.recorder, self.setting
+        next_s = world.now_s + setting.every_s
         world.feeding = True
         world.until(lambda: world.whole, within_s=_START_S + 3 * setting.ttl_s, step_s=_LOOK_S)
         recorder.round(number, setting.mode, setting.fault, "start")
@@ -193,6 +192,8 @@ class Simulation:
         world.until(self._all_there, within_s=_START_S, step_s=_LOOK_S)
         if not world.until(lambda: world.whole, within_s=self.bound_s, step_s=_LOOK_S):
             world.run(_BEYOND_S)
+        if world.now_s < next_s:
+            world.run(next_s - world.now_s)
         recorder.round(number, setting.mode, setting.fault, "end")
 
     def _all_there(self) -> bool:
@@ -223,11 +224,10 @@ class Simulation:
             lambda: not any(world.due.values()), within_s=self.bound_s, step_s=_LOOK_S
         )
         world.run(1.0)
-        verdict = judge(world.recorder.log(), self._facts(rounds))
+        log = world.recorder.log()
+        verdict = judge(log, self._facts(rounds))
         judged = self.judged
-        judged.results += [
-            replace(one, stale_acts=replace(one.stale_acts, found=())) for one in verdict.results
-        ]
+        judged.tally.add(verdict.results, log)
         judged.excused += verdict.excused
         for violation in verdict.violations:
             if violation.rule == "not-recovered" and self._stalled(violation.at_s):
@@ -288,7 +288,7 @@ class Simulation:
             seats=role.seats,
             rounds=rounds,
         )
-        report = checked_report(build_report(setup, self.judged.results))
+        report = checked_report(self.judged.tally.report(setup))
         digest = hashlib.blake2b(self.world.trace.encode(), digest_size=16)
         digest.update(to_json(report).encode())
         return Outcome(
@@ -299,4 +299,5 @@ class Simulation:
             simulated_s=self.simulated_s,
             bound_s=self.bound_s,
             trace_hash=digest.hexdigest(),
+            tally=self.judged.tally,
         )
