@@ -104,6 +104,12 @@ def test_the_wheel_carries_licence_and_entry_points(installed: Installed) -> Non
     assert "sqlite = coord_sqlite:SqliteStore" in declared
 
 
+def test_the_wheel_has_what_the_report_page_is_made_of(installed: Installed) -> None:
+    folder = installed.packages / "coord" / "lab" / "report"
+    wanted = {"page.css", "figure.css", "page.js", "reading.html"}
+    assert wanted <= {one.name for one in folder.iterdir()}
+
+
 def test_the_sdist_can_be_checked_by_whoever_unpacks_it(installed: Installed) -> None:
     with tarfile.open(installed.sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}

@@ -45,7 +45,7 @@ from coord.lab.measure.events import Backlog, FaultMark
 from coord.lab.measure.faults import DIED, Fault
 from coord.lab.measure.intervals import Span
 
-__all__ = ["Excused", "Facts", "Verdict", "bound_of", "judge"]
+__all__ = ["Excused", "Facts", "Verdict", "bound_of", "judge", "without"]
 
 _MARGIN_S = 2.0
 _GRACE_S = 0.5
@@ -137,7 +137,7 @@ def judge(log: Log, facts: Facts) -> Verdict:
             f"the log has {len(rounds)} of {facts.rounds} rounds",
             cure="Files are missing from it, or the run was interrupted: run it again.",
         )
-    line = timeline(_without(log, frozenset(facts.unrecorded)))
+    line = timeline(without(log, frozenset(facts.unrecorded)))
     settings = Settings(tau_s=facts.tau_s, aftermath_s=facts.ttl_s, grace_s=_GRACE_S)
     results = measure_rounds(line, rounds, settings)
     excused = [*_splits(line, facts), *_missed(log, facts)]
@@ -157,7 +157,7 @@ def judge(log: Log, facts: Facts) -> Verdict:
     )
 
 
-def _without(log: Log, unrecorded: frozenset[str]) -> Log:
+def without(log: Log, unrecorded: frozenset[str]) -> Log:
     """The same log as if these units had never fallen due: when they were done, nobody knows."""
     if not unrecorded:
         return log
