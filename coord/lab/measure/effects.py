@@ -31,9 +31,14 @@ class Register:
     def __init__(self) -> None:
         self._generations: dict[str, int] = {}
         self._stamps: dict[tuple[str, int, int], Stamp] = {}
+        self._newest: dict[ClaimKey, int] = {}
+        """The token of each claim whose latest act is the newest that was taken: a leader's steady
+        acts offer it again and again, and it is admitted again and again. No older generation's."""
 
     def refuses(self, key: ClaimKey, token: int) -> bool:
         """Whether something newer has been taken."""
+        if self._newest.get(key) == token:
+            return False
         return judge(
             Stamp(key.generation, token),
             seen=self._stamps.get((key.role, key.shard, key.seat)),
@@ -42,9 +47,14 @@ class Register:
 
     def take(self, key: ClaimKey, token: int) -> None:
         """Remember an act that was taken, unless something newer was."""
+        if self._newest.get(key) == token:
+            return
         if not self.refuses(key, token):
+            if self._generations.get(key.role) != key.generation:
+                self._newest.clear()
             self._generations[key.role] = key.generation
             self._stamps[key.role, key.shard, key.seat] = Stamp(key.generation, token)
+            self._newest[key] = token
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +77,7 @@ class StaleActs:
 
 def stale_acts(log: Log, window: Span) -> StaleActs:
     """The stale acts of a window. What was taken before the window counts as taken."""
-    by_resource: dict[str, list[Act]] = {}
-    for act in log.all(Act):
-        by_resource.setdefault(act.resource, []).append(act)
-    found = [act for acts in by_resource.values() for act in _stale_of_one(acts)]
+    found = log.once("stale acts", lambda: _stale(log))
     inside = [act for act in found if window.start_s <= act.t < window.end_s]
     taken = [act for act in inside if act.accepted]
     return StaleActs(
@@ -79,6 +86,13 @@ def stale_acts(log: Log, window: Span) -> StaleActs:
         accepted_unfenced=sum(not act.fenced for act in taken),
         found=tuple(inside),
     )
+
+
+def _stale(log: Log) -> list[Act]:
+    by_resource: dict[str, list[Act]] = {}
+    for act in log.all(Act):
+        by_resource.setdefault(act.resource, []).append(act)
+    return [act for acts in by_resource.values() for act in _stale_of_one(acts)]
 
 
 def _stale_of_one(acts: list[Act]) -> Iterable[Act]:
@@ -100,6 +114,10 @@ def _stale_of_one(acts: list[Act]) -> Iterable[Act]:
 
 def counted_acts(log: Log) -> tuple[Act, ...]:
     """The accepted acts on the counted resources, by time."""
+    return log.once("counted acts", lambda: _counted(log))
+
+
+def _counted(log: Log) -> tuple[Act, ...]:
     accepted = [act for act in log.all(Act) if act.accepted]
     fenced = any(act.fenced for act in log.all(Act))
     return tuple(act for act in accepted if act.fenced or not fenced)
@@ -120,6 +138,11 @@ class Units:
     A unit is due from its first backlog record; one that was never announced is taken as due at
     its first effect. A later backlog record hands it to another shard.
     """
+
+    @classmethod
+    def of(cls, log: Log) -> Units:
+        """The units of this log, read once however often they are asked for."""
+        return log.once("units", lambda: cls(log))
 
     def __init__(self, log: Log) -> None:
         self._units: dict[str, Unit] = {}

@@ -7,8 +7,9 @@ from many processes of one machine and one boot; their clock is one, so nothing 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 from coord.errors import UsageError
@@ -177,6 +178,7 @@ class Note(Record):
 
 
 RecordT = TypeVar("RecordT", bound=Record)
+T = TypeVar("T")
 _Maker = Callable[[float, Who, Mapping[str, Any]], Record]
 
 
@@ -249,11 +251,12 @@ class Log:
     records: tuple[Record, ...] = ()
     damaged: tuple[str, ...] = ()
     _by_type: dict[type[Record], tuple[Record, ...]] = field(default_factory=dict, repr=False)
+    _derived: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, records: Iterable[Record], *, damaged: Iterable[str] = ()) -> Log:
         """Sort records by time; those of one moment keep their order."""
-        ordered = tuple(sorted(records, key=lambda record: record.t))
+        ordered = tuple(sorted(records, key=attrgetter("t")))
         kinds: dict[type[Record], list[Record]] = {}
         for record in ordered:
             kinds.setdefault(type(record), []).append(record)
@@ -290,6 +293,13 @@ class Log:
     def all(self, kind: type[RecordT]) -> tuple[RecordT, ...]:
         """The records of one kind, by time."""
         return self._by_type.get(kind, ())  # type: ignore[return-value]
+
+    def once(self, name: Hashable, make: Callable[[], T]) -> T:
+        """What follows from this log alone and is asked for often: made once. Never change it."""
+        if name not in self._derived:
+            self._derived[name] = make()
+        found: T = self._derived[name]
+        return found
 
     @property
     def start_s(self) -> float:

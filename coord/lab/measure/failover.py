@@ -92,7 +92,7 @@ def _quantile(ordered: Sequence[float], share: float) -> float:
 
 def failovers(line: Timeline, window: Span) -> list[Failover]:
     """All failovers caused by faults that began in the window."""
-    first_acts = _first_acts(line)
+    first_acts = line.log.once("first acts", lambda: _first_acts(line))
     done = _done(line)
     found: list[Failover] = []
     for fault in line.faults:

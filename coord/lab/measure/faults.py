@@ -80,12 +80,14 @@ def frozen(who: Who, struck: tuple[Fault, ...]) -> Spans:
 
 def killed(log: Log, struck: tuple[Fault, ...]) -> dict[Who, float]:
     """When each struck process was seen dead: the dead cannot close their beliefs themselves."""
-    first_seen: dict[Who, float] = {}
-    for record in log.records:
-        if not isinstance(record, FaultMark):
-            first_seen.setdefault(record.who, record.t)
     ends = [(fault, fault.effect_s) for fault in struck if fault.kind in _KILLS]
     ends += [(fault, fault.end_s) for fault in struck if fault.kind == _ASK]
+    if not ends:
+        return {}
+    first_seen: dict[Who, float] = {}
+    for record in log.records:
+        if record.who not in first_seen and not isinstance(record, FaultMark):
+            first_seen[record.who] = record.t
     gone: dict[Who, float] = {}
     for who, seen_s in first_seen.items():
         moments = [moment for fault, moment in ends if fault.strikes(who)]

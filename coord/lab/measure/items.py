@@ -82,6 +82,8 @@ class Items:
 
 def _due(line: Timeline, units: Units) -> Mapping[ClaimKey, Spans]:
     """From when to when each item was due and not done."""
+    if not line.queues:
+        return {}
     waiting = units.waiting()
     parts: dict[ClaimKey, list[Spans]] = {}
     for record in line.log.all(Backlog):

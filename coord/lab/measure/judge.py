@@ -149,15 +149,25 @@ def _generations(log: Log) -> Iterable[Violation]:
 
 def _strangers(log: Log) -> Iterable[Violation]:
     given = {(lead.who, lead.key, lead.token): lead.t for lead in reversed(log.all(Lead))}
+    known: Act | None = None
     for act in log.all(Act):
+        if (
+            known is not None
+            and known.token == act.token
+            and known.who is act.who
+            and known.key is act.key
+        ):
+            continue  # as the act before it, and later
         since = given.get((act.who, act.key, act.token))
         if since is None or act.t < since:
             detail = f"{act.who.member} acted under {act.key} token {act.token}"
             yield Violation("act-without-tenure", act.t, detail)
+        else:
+            known = act
 
 
 def _ghosts(line: Timeline) -> Iterable[Violation]:
-    for record in line.log.records:
+    for record in line.log.records if line.killed else ():
         gone = line.killed.get(record.who)
         if gone is not None and record.t > gone and not isinstance(record, FaultMark):
             kind = type(record).__name__.lower()

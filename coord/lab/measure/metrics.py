@@ -51,11 +51,18 @@ class ShardTimes:
 
 def shard_times(line: Timeline, *, tau_s: float) -> dict[Shard, ShardTimes]:
     """Gap, split and faux of every shard, each over the whole life of its generation."""
+    found: dict[Shard, ShardTimes] | None = line.times.get(tau_s)
+    if found is None:
+        found = line.times[tau_s] = _shard_times(line, tau_s)
+    return found
+
+
+def _shard_times(line: Timeline, tau_s: float) -> dict[Shard, ShardTimes]:
     by_shard: dict[Shard, list[Tenure]] = {}
     for tenure in line.tenures:
         by_shard.setdefault(tenure.shard, []).append(tenure)
     generations = _coverage_of_generations(line)
-    units = Units(line.log)
+    units = Units.of(line.log)
     pending = units.pending()
     items = Items(line, units, tau_s=tau_s)
     work = _work(line)

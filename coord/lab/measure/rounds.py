@@ -95,7 +95,7 @@ def measure_rounds(
 ) -> list[RoundResult]:
     """Measure each round. All rounds share one log, so what came before a round is known in it."""
     times = shard_times(line, tau_s=settings.tau_s)
-    units = Units(line.log)
+    units = Units.of(line.log)
     present = presence(line)
     results: list[RoundResult] = []
     for one in rounds:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from coord.lab.measure.events import (
     End,
@@ -77,6 +77,8 @@ class Timeline:
     """Every shard, and the life of its generation: to the next one's beginning."""
     queues: Mapping[str, int] = field(default_factory=dict)
     """The roles that nobody leads, with their generation: their seats are items (see `items`)."""
+    times: dict[float, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What `metrics` has made of it, by tau: judging asks more than once."""
 
 
 def timeline(log: Log) -> Timeline:
