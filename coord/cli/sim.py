@@ -1,7 +1,7 @@
 """`coord sim`: one setting in virtual time, and what it costs in gap, split and faux.
 
-Owns the command, its words, and what it adds to `coord.report/1`. What happens is
-`coord.lab.sim`'s, what is said of it follows from its report.
+Owns the command, its words, that `sweep` is another one, and what it adds to `coord.report/1`.
+What happens is `coord.lab.sim`'s, what is said of it follows from its report.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from rich.text import Text
 from coord.cli.exits import ExitCode
 from coord.cli.options import Whole, duration_option
 from coord.cli.output import error_console, print_json, say, show
+from coord.cli.sweep import sweep
 from coord.errors import UsageError
 from coord.lab.chaos.faults import MEMBERS
 from coord.lab.measure.report import Figures, Run
@@ -43,7 +44,28 @@ def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
     return value
 
 
-@click.command(name="sim")
+class _Sim(click.RichCommand):
+    """The command for one setting, unless its first word is `sweep`."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401  click's own signature
+    ) -> click.Context:
+        """The context of `sweep` where that is the first word, else of ours.
+
+        Only `--json` may stand before it: it means the same to both.
+        """
+        first = next((place for place, word in enumerate(args) if word != "--json"), 0)
+        if not args or args[first] != "sweep":
+            return super().make_context(info_name, args, parent, **extra)
+        rest = args[:first] + args[first + 1 :]
+        return sweep.make_context(f"{info_name} sweep", rest, parent, **extra)
+
+
+@click.command(name="sim", cls=_Sim)
 @click.option("--mode", default="single", show_default=True, metavar="MODE", help=f"{_MODES}.")
 @click.option("--store", default="etcd", show_default=True, metavar="KIND", help=f"{_STORES}.")
 @duration_option("--ttl", default="10s", text="How long a silent member is waited for.")
@@ -80,6 +102,8 @@ def sim(*, target: str, pauses: Path | None, as_json: bool, **told: Any) -> int:
     The members are coord's own core; the network, the store and the clock are simulated, each kind
     of store with its manners. The same seed gives the same answer. Exit code 0: all rules were
     kept; 1: one was broken. With --json: coord.report/1, with trace_hash (docs/sim.md).
+
+    `coord sim sweep --grid FILE --out FILE` simulates many settings beside each other.
 
     \b
     Examples:

@@ -19,7 +19,15 @@ from typing import Any, NoReturn
 
 from coord.errors import ConfigError
 
-__all__ = ["PAUSES_SCHEMA", "Pauses", "parse_pauses", "read_pauses", "refuse_place", "write_pauses"]
+__all__ = [
+    "PAUSES_SCHEMA",
+    "Pauses",
+    "parse_pauses",
+    "read_pauses",
+    "refuse_place",
+    "write_pauses",
+    "write_whole",
+]
 
 PAUSES_SCHEMA = "coord.pauses/1"
 _AGAIN = "`coord meter --for 10m --out FILE` writes such a file; docs/meter.md describes it."
@@ -196,7 +204,12 @@ def refuse_place(path: Path) -> None:
 
 
 def write_pauses(path: Path, content: Mapping[str, object]) -> None:
-    """Write a file, whole or not at all: beside its place first, and then moved there.
+    """Write a file, as `write_whole` does."""
+    write_whole(path, json.dumps(content, indent=1) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text, whole or not at all: beside its place first, and then moved there.
 
     Raises ConfigError if it cannot be written; what was there before then is still there.
     """
@@ -208,8 +221,7 @@ def write_pauses(path: Path, content: Mapping[str, object]) -> None:
     try:
         with os.fdopen(number, "w", encoding="utf-8") as file:
             os.fchmod(file.fileno(), 0o644)
-            json.dump(content, file, indent=1)
-            file.write("\n")
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(target)
