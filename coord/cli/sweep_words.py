@@ -6,14 +6,14 @@ Owns the words and the table. Simulates nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from rich.table import Table
 from rich.text import Text
 
-from coord.cli.output import error_console, say, show
+from coord.cli.output import error_console, room, say, show
 
 __all__ = ["Progress", "print_sweep", "seconds", "told_setting"]
 
@@ -31,6 +31,18 @@ _NAMES: Mapping[str, str] = {
     "target": "of ",
     "seed": "seed ",
 }
+
+
+_COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "gap p50": lambda point: seconds(point["gap_s"]["p50"]),
+    "p99": lambda point: seconds(point["gap_s"]["p99"]),
+    "max": lambda point: seconds(point["gap_s"]["max"]),
+    "split": lambda point: seconds(point["split_s"]["max"]),
+    "false": lambda point: f"{point['false_failovers']['per_hour']['value']:.3g}",
+    "req/s": lambda point: f"{point['requests']['per_s']:.3g}",
+}
+_NARROW = ("p99", "false", "req/s")
+_ROOMY, _LEAST_WIDTH = 72, 14
 
 
 class Progress:
@@ -120,23 +132,18 @@ def _word(name: str, value: object) -> str:
 
 
 def _table(points: Sequence[Mapping[str, Any]], varying: Sequence[str]) -> Table:
+    """On a narrow terminal without what can be left out most easily."""
     table = Table(box=None, pad_edge=False)
-    table.add_column("setting")
-    for name in ("gap p50", "p99", "max", "split", "false", "req/s"):
+    table.add_column("setting", min_width=_LEAST_WIDTH)
+    left_out = _NARROW if room() < _ROOMY else ()
+    names = [name for name in _COLUMNS if name not in left_out]
+    for name in names:
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
     for point in points:
-        gap = point["gap_s"]
-        table.add_row(
-            told_setting(point["setting"], varying),
-            seconds(gap["p50"]),
-            seconds(gap["p99"]),
-            seconds(gap["max"]),
-            seconds(point["split_s"]["max"]),
-            f"{point['false_failovers']['per_hour']['value']:.3g}",
-            f"{point['requests']['per_s']:.3g}",
-            "" if point["kept"] else Text("broken", style="bold red"),
-        )
+        told = Text(told_setting(point["setting"], varying))
+        if not point["kept"]:
+            told.append(" broken", style="bold red")
+        table.add_row(told, *(_COLUMNS[name](point) for name in names))
     return table
 
 
