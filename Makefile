@@ -57,7 +57,7 @@ venv: $(VENV)/.dev
 ## demo    a fleet of worker processes loses its leader in three ways and recovers (ARGS="--store etcd --json")
 .PHONY: demo
 demo: $(if $(findstring --store,$(ARGS)),$(VENV)/.stores,$(VENV)/.run)
-	@$(BIN)/coord demo $(ARGS)
+	@mkdir -p build; $(BIN)/coord demo --out build/demo.html $(ARGS)
 
 ## format  rewrite the sources in the house style
 .PHONY: format

@@ -6,9 +6,10 @@ the report.
 
 from __future__ import annotations
 
+import platform
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import rich_click as click
@@ -16,16 +17,23 @@ from click.exceptions import Exit
 from rich.console import Console
 from rich.text import Text
 
+from coord._version import __version__
 from coord.cli.options import Whole
 from coord.cli.output import console, error_console, print_json
 from coord.cli.playing import SIGNALLED, Interrupted, Signals, empty_directory
-from coord.config import parse_duration_s
+from coord.cli.report import check_place, write_page
+from coord.config import Timing, parse_duration_s
 from coord.errors import ConfigError
 from coord.lab.chaos.ground import Ground, ground
-from coord.lab.demo.run import ROLES, Plan, perform
+from coord.lab.chaos.verdict import Facts
+from coord.lab.demo.cast import MEMBERS
+from coord.lab.demo.run import ROLES, Plan, perform, steady_bound_s
 from coord.lab.demo.summary import legend, notes, table, trades
 from coord.lab.demo.view import Display
-from coord.lab.measure import Report
+from coord.lab.measure import Report, load
+from coord.lab.report import RunView, page, viewed
+from coord.lab.work.modes import TAU_S, Mode
+from coord.registry import open_store
 
 __all__ = ["demo"]
 
@@ -67,9 +75,22 @@ _TTL_MIN_S, _TTL_MAX_S = 0.5, 60.0
     type=click.Path(path_type=Path, file_okay=False),
     help="Keep the event logs here: an empty directory, or one to be made.",
 )
+@click.option(
+    "--out",
+    metavar="PAGE.html",
+    type=click.Path(path_type=Path),
+    help="Draw all rounds on one HTML page, as `coord report` does, and write it here.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print coord.report/1 and nothing else.")
 def demo(
-    *, store: str, rounds: int, ttl: str | None, seed: int, events: Path | None, as_json: bool
+    *,
+    store: str,
+    rounds: int,
+    ttl: str | None,
+    seed: int,
+    events: Path | None,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Watch a fleet lose its leader in three ways, and recover.
 
@@ -83,6 +104,8 @@ def demo(
       coord demo --store etcd://127.0.0.1:2379/demo --json
     """  # noqa: D301  click's mark for lines that are not to be joined
     ttl_s = _ttl_s(ttl)
+    if out is not None:
+        check_place(out)
     with Signals() as signals, ExitStack() as opened:
         work = opened.enter_context(_scratch())
         logs = empty_directory(events or work / "events")
@@ -102,6 +125,7 @@ def demo(
             )
             report = perform(plan, display, signals.check)
             signals.check()
+            views = [] if out is None else [_view(plan, mode) for mode in plan.modes]
         except Interrupted as signalled:
             opened.close()
             error_console().print("interrupted: whatever was started has been stopped")
@@ -110,6 +134,39 @@ def demo(
         print_json({**report})
     else:
         _print_summary(console(), report, here, events)
+    if out is not None:
+        write_page(out, page(views))
+        said = error_console() if as_json else console()
+        said.print(f"all rounds, drawn: {out}", markup=False, soft_wrap=True)
+
+
+def _view(plan: Plan, mode: Mode) -> RunView:
+    """One mode as the page shows it. The demo's bound is that within which it comes to rest."""
+    here, log = plan.ground, load(plan.events / mode.name)
+    expiry = "visibility"
+    if not mode.queue:
+        with closing(open_store(here.url).store) as store:
+            expiry = store.guarantees.expiry.value
+    facts = Facts(
+        title=f"demo: {mode.headline}",
+        store=here.kind,
+        own=here.own,
+        versions={"coord": __version__, "python": platform.python_version()},
+        ttl_s=here.ttl_s,
+        expiry=expiry,
+        drift=Timing.of(here.ttl_s).drift,
+        poll_s=0.0,
+        mode=mode.name,
+        fault=", ".join(plan.faults),
+        shards=mode.shards,
+        seats=mode.seats,
+        members=len(MEMBERS),
+        seed=plan.seed,
+        rounds=plan.rounds * len(plan.faults),
+        tau_s=TAU_S,
+        bound_s=steady_bound_s(here.ttl_s),
+    )
+    return viewed(plan.events / mode.name, facts, log)
 
 
 @contextmanager

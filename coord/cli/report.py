@@ -16,7 +16,7 @@ from coord.cli.output import console, print_json
 from coord.errors import ConfigError, UsageError
 from coord.lab.report import RunView, gather, page
 
-__all__ = ["report"]
+__all__ = ["check_place", "report", "write_page"]
 
 _SCHEMA = "coord.lab-report/1"
 _BEGINS = b"<!doctype html>"
@@ -46,10 +46,10 @@ def report(*, directories: tuple[Path, ...], out: Path, as_json: bool) -> None:
       coord chaos examples/chaos/leader-kill.toml --events run
       coord report run --out lab.html
     """  # noqa: D301  click's mark for lines that are not to be joined
-    _check_place(out)
+    check_place(out)
     _check_once(directories)
     runs = [gather(directory) for directory in directories]
-    size = _write(out, page(runs))
+    size = write_page(out, page(runs))
     _tell(runs, out, size, as_json=as_json)
 
 
@@ -62,7 +62,7 @@ def _check_once(directories: tuple[Path, ...]) -> None:
         seen.add(real)
 
 
-def _check_place(out: Path) -> None:
+def check_place(out: Path) -> None:
     """Raise ConfigError unless the page may go there; before the work is done."""
     try:
         with out.open("rb") as file:
@@ -80,7 +80,7 @@ def _check_place(out: Path) -> None:
         )
 
 
-def _write(out: Path, text: str) -> int:
+def write_page(out: Path, text: str) -> int:
     """Write the whole page or nothing; returns its size in bytes."""
     raw = text.encode()
     try:

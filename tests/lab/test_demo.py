@@ -59,6 +59,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
         [
             *(sys.executable, "-m", "coord", "demo", "--json", "--ttl", f"{TTL_S}s"),
             *("--store", f"sqlite:///{folder / 'fleet.db'}?group=demo", "--events", str(events)),
+            *("--out", str(folder / "demo.html")),
         ],
         env={**os.environ, "TMPDIR": str(scratch)},
         capture_output=True,
@@ -81,6 +82,15 @@ def _workers_in(folder: Path) -> list[int]:
             if "coord.lab.work.worker" in words and str(folder) in command_line:
                 found.append(int(command.parent.name))
     return found
+
+
+def test_it_ends_by_writing_a_page_of_all_rounds_and_naming_it(shown: Shown) -> None:
+    file = shown.events.parent / "demo.html"
+    assert f"all rounds, drawn: {file}" in shown.progress
+    drawn = file.read_text()
+    assert drawn.startswith("<!doctype html>")
+    assert "4 runs, none of them with a broken rule" in drawn
+    assert drawn.count('class="entry"') == len(shown.report["runs"])
 
 
 # --- what it reports -------------------------------------------------------------------------

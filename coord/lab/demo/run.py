@@ -34,7 +34,7 @@ from coord.lab.measure import (
 )
 from coord.lab.work.modes import BAR_S, MODES, TAU_S, Mode, visibility_s
 
-__all__ = ["ROLES", "Plan", "perform"]
+__all__ = ["ROLES", "Plan", "perform", "steady_bound_s"]
 
 ROLES = {mode.role.name: mode.role.shape for mode in MODES if not mode.queue}
 """What the workers make in a store."""
@@ -134,10 +134,15 @@ def _complete(stage: Stage) -> None:
         stage.screen.say(f"{member} is started again")
 
 
+def steady_bound_s(ttl_s: float) -> float:
+    """Within how long the fleet must have come to rest; otherwise the demo ends with Unsteady."""
+    return _STEADY_S + 3 * ttl_s
+
+
 def _await_steady(stage: Stage, mode: Mode) -> None:
     """The hypothesis that every experiment begins and ends with."""
     quiet_s = Timing.of(stage.ttl_s).settle_s + _QUIET_S
-    bound_s = _STEADY_S + 3 * stage.ttl_s
+    bound_s = steady_bound_s(stage.ttl_s)
 
     def steady() -> bool:
         return stage.scene.steady(SYSTEM_CLOCK.now(), quiet_s=quiet_s)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coord.lab.chaos.saved import load_run
-from coord.lab.chaos.verdict import judge, without
-from coord.lab.measure import Round, Shard, ShardTimes, Tenure, Timeline, shard_times, timeline
+from coord.lab.chaos.verdict import Facts, judge, without
+from coord.lab.measure import Log, Round, Shard, ShardTimes, Tenure, Timeline, shard_times, timeline
 from coord.lab.measure.effects import stale_acts
 from coord.lab.measure.events import Act
 from coord.lab.measure.faults import DIED, EVERYBODY, Fault, frozen
@@ -22,7 +22,7 @@ from coord.lab.measure.metrics import within
 from coord.lab.measure.tenures import presence
 from coord.lab.report.model import ActMark, Band, Bar, RoundView, RunView, ShardView
 
-__all__ = ["MOST_BARS", "MOST_SHARDS", "gather"]
+__all__ = ["MOST_BARS", "MOST_SHARDS", "gather", "viewed"]
 
 MOST_SHARDS = 240
 """So many Gantt charts a run at most, over all its rounds: those that suffered most."""
@@ -37,6 +37,11 @@ _AT_ONCE = frozenset({"kill", DIED})
 def gather(directory: Path) -> RunView:
     """Read, judge and prepare a saved run. Raises UsageError for what is no whole saved run."""
     facts, log = load_run(directory)
+    return viewed(directory, facts, log)
+
+
+def viewed(directory: Path, facts: Facts, log: Log) -> RunView:
+    """Judge and prepare a run. Raises UsageError if the log is not of that whole run."""
     verdict = judge(log, facts)
     line = timeline(without(log, frozenset(facts.unrecorded)))
     times = shard_times(line, tau_s=facts.tau_s)

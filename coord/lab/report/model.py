@@ -112,6 +112,13 @@ class RunView:
             range(len(self.rounds)), key=lambda one: _worst_s(self.rounds[one].shards), default=0
         )
 
+    def worst_of(self, fault: str) -> int | None:
+        """The same among the rounds of one fault; None: no shard of them is drawn."""
+        places = [
+            place for place, one in enumerate(self.rounds) if one.fault == fault and one.shards
+        ]
+        return max(places, key=lambda place: _worst_s(self.rounds[place].shards), default=None)
+
 
 def _worst_s(shards: Sequence[ShardView]) -> float:
     return max((shard.suffered_s for shard in shards), default=0.0)

@@ -43,36 +43,35 @@ def gantt_id(run: int, one: int, shard: int) -> str:
 def matrix(runs: Sequence[RunView]) -> str:
     """Faults by stores. Each entry leads to the Gantt of the shard that suffered most."""
     columns = sorted({(run.facts.store, run.facts.mode) for run in runs})
-    rows = sorted({run.facts.fault for run in runs})
+    found = [
+        (one["fault"], (run.facts.store, run.facts.mode), _entry(index, run, one))
+        for index, run in enumerate(runs)
+        for one in run.verdict.report["runs"]
+    ]
     head = "".join(
         tag("th", escape(store), tag("small", escape(mode)), scope="col") for store, mode in columns
     )
     body = []
-    for fault in rows:
+    for fault in sorted({struck for struck, _, _ in found}):
         cells = []
         for column in columns:
-            here = [
-                _entry(index, run)
-                for index, run in enumerate(runs)
-                if run.facts.fault == fault and (run.facts.store, run.facts.mode) == column
-            ]
+            here = [entry for struck, place, entry in found if (struck, place) == (fault, column)]
             cells.append(tag("td", *(here or ['<span class="none">not run</span>'])))
         body.append(tag("tr", tag("th", escape(fault), scope="row"), *cells))
     caption = (
         "Worst gap, split and faux of one shard in one round, in seconds; false failovers; stale "
-        "acts tried, of them taken by an unfenced resource. A cell opens its Gantt."
+        "acts tried, of them taken by an unfenced resource. A cell opens its Gantt; its verdict is "
+        "of the whole run."
     )
     return _table(caption, tag("tr", tag("th", "fault", scope="col"), head), body, "matrix")
 
 
-def _entry(index: int, run: RunView) -> str:
-    measured = run.verdict.report["runs"]
-    worst = run.rounds[run.worst] if run.rounds else None
-    lines = [_cell_line(one) for one in measured]
-    told = "".join(lines) + _mark(run.verdict) + tag("small", f"seed {run.facts.seed}")
-    if worst is None or not worst.shards:
+def _entry(index: int, run: RunView, one: Run) -> str:
+    told = _cell_line(one) + _mark(run.verdict) + tag("small", f"seed {run.facts.seed}")
+    place = run.worst_of(one["fault"])
+    if place is None:
         return tag("div", told, class_="entry")
-    link = f"#{gantt_id(index, run.worst, worst.worst)}"
+    link = f"#{gantt_id(index, place, run.rounds[place].worst)}"
     look = "entry" if run.verdict.kept else "entry red"
     return tag("a", told, href=link, class_=look)
 
