@@ -41,6 +41,9 @@ COMMANDS = {
         "coord.cli.redundancy:redundancy", "Say how many co-leaders a target takes."
     ),
     "report": _Row("coord.cli.report:report", "Write one page of runs that were kept."),
+    "advise": _Row(
+        "coord.cli.advise:advise", "Say which timings and store meet your limits, and their cost."
+    ),
     "init": _Row("coord.cli.init:init", "Make what a store needs before its first member."),
     "status": _Row("coord.cli.status:status", "Show members, roles, and who leads what."),
     "watch": _Row("coord.cli.watch:watch", "Show the same live, and each change as it happens."),

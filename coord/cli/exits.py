@@ -31,6 +31,7 @@ class ExitCode(IntEnum):
     REFUSED = 4
     CONFIG = 5
     NOT_IN_TIME = 6
+    UNMET = 7
     INTERNAL = 70
     OUTPUT = 74
     INTERRUPTED = 130
@@ -47,6 +48,7 @@ MEANINGS = {
     ExitCode.CONFIG: "it cannot be as asked: URL, name, role, timing, or a missing extra",
     ExitCode.NOT_IN_TIME: "not reached within --wait, or others kept changing the same record; "
     "of chaos and demo: no verdict, the fleet never came to rest, or a process ended by itself",
+    ExitCode.UNMET: "nothing that was tried meets the limits (advise)",
     ExitCode.INTERNAL: "a fault of coord itself",
     ExitCode.OUTPUT: "the output could not be written",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C, or SIGTERM while waiting on a terminal)",
