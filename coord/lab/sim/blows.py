@@ -38,12 +38,15 @@ _LOOK_S = 0.02
 class Blow:
     """One kind of fault. `strike` and `heal` get the world and those who are struck.
 
+    `place`: what of a member, or of all, it is that it strikes: one fault at a time does.
+
     `makes_good`: nothing of it stands that could be healed; who was ended is started again.
     `store`: it strikes the store, and so everybody. `whom`: the selector that it always has.
     `clock`: it needs members with clocks of their own.
     """
 
     name: str
+    place: str
     strike: Callable[[SimWorld, SimHost], None]
     heal: Callable[[SimWorld, SimHost], None]
     store: bool = False
@@ -112,8 +115,8 @@ def struck_by(blow: Blow, world: SimWorld, selector: str, dice: Random) -> list[
     if selector == "all":
         return running
     if selector == "zone":
-        struck = world.host(dice.choice(leaders or running)).machine.member.record().zone
-        return [one for one in running if world.host(one).machine.member.record().zone == struck]
+        struck = world.fitting(dice.choice(leaders or running)).zone
+        return [one for one in running if world.fitting(one).zone == struck]
     if selector == "one":
         return [dice.choice(running)]
     if selector == "follower":
@@ -146,7 +149,8 @@ def _seen_dead(argument: tuple[SimWorld, Who]) -> None:
 
 
 def _again(world: SimWorld, host: SimHost) -> None:
-    world.join(host.name)
+    if host.name in world.hosts:  # unless the fleet has shrunk meanwhile
+        world.join(host.name)
 
 
 def _term(world: SimWorld, host: SimHost) -> None:
@@ -155,8 +159,8 @@ def _term(world: SimWorld, host: SimHost) -> None:
 
 def _await_end(world: SimWorld, host: SimHost) -> None:
     """Until the process is gone, as whoever stops real ones waits for them."""
-    if not world.until(lambda: host.stopped, within_s=_TERM_S, step_s=_LOOK_S):
-        world.crash(host.name)
+    world.until(lambda: host.stopped, within_s=_TERM_S, step_s=_LOOK_S)
+    world.crash(host.name)  # with whatever of its code has not stopped
     world.recorder.member(host.who, "stop")
 
 
@@ -167,7 +171,8 @@ def _pause(world: SimWorld, host: SimHost) -> None:
 
 def _resume(world: SimWorld, host: SimHost) -> None:
     host.held = False
-    world.resume(host.name)
+    world.note("resume", host.name)
+    host.thaw()
 
 
 # --- the fleet -------------------------------------------------------------------------------
@@ -197,7 +202,8 @@ def _grow(world: SimWorld, _: SimHost) -> None:
 def _ungrow(world: SimWorld, _: SimHost) -> None:
     for number in range(_NEW):
         host = world.host(f"new{number + 1}")
-        _leave(world, host)
+        if not (host.dead or host.stopped):
+            _leave(world, host)
         host.kill()
         del world.hosts[host.name]
 
@@ -207,6 +213,10 @@ def _ungrow(world: SimWorld, _: SimHost) -> None:
 
 def _wedge(world: SimWorld, host: SimHost) -> None:
     host.behaviours[world.role.name] = replace(world.work, conduct=Conduct.WEDGED)
+
+
+def _raise(world: SimWorld, host: SimHost) -> None:
+    host.behaviours[world.role.name] = replace(world.work, conduct=Conduct.RAISES)
 
 
 def _slow(world: SimWorld, host: SimHost) -> None:
@@ -251,9 +261,8 @@ def _write_late(world: SimWorld, host: SimHost) -> None:
     link.lose_reply = _LATE_SHARE
 
 
-def _mend_link(world: SimWorld, host: SimHost) -> None:
+def _mend_link(_: SimWorld, host: SimHost) -> None:
     host.link.mend()
-    host.link.request_s = host.link.reply_s = world.store_manner.way_s
 
 
 # --- the clock -------------------------------------------------------------------------------
@@ -337,26 +346,29 @@ def _go_on(world: SimWorld, _: SimHost) -> None:
 SIMULATED: Mapping[str, Blow] = {
     blow.name: blow
     for blow in (
-        Blow(name="kill", strike=_kill, heal=_again, makes_good=True),
-        Blow(name="sigterm", strike=_term, heal=_again, makes_good=True),
-        Blow(name="pause", strike=_pause, heal=_resume),
-        Blow(name="wedge", strike=_wedge, heal=_mend_work),
-        Blow(name="slow", strike=_slow, heal=_mend_work),
-        Blow(name="partition", strike=_cut, heal=_mend_link),
-        Blow(name="partition-requests", strike=_cut_requests, heal=_mend_link),
-        Blow(name="partition-replies", strike=_cut_replies, heal=_mend_link),
-        Blow(name="latency", strike=_delay, heal=_mend_link),
-        Blow(name="loss", strike=_lose, heal=_mend_link),
-        Blow(name="late-writes", strike=_write_late, heal=_mend_link),
-        Blow(name="clock-jump", strike=_jump, heal=_over, clock=True),
-        Blow(name="clock-drift", strike=_slow_down, heal=_right_rate, clock=True),
-        Blow(name="store-kill", strike=_kill_server, heal=_server_again, store=True),
-        Blow(name="store-pause", strike=_stop_store, heal=_go_on, store=True),
-        Blow(name="store-restart", strike=_restart_store, heal=_restarted, store=True),
-        Blow(name="grow", strike=_grow, heal=_ungrow, whom="one"),
-        Blow(name="shrink", strike=_leave, heal=_again, whom="one"),
-        Blow(name="rolling", strike=_roll, heal=_over, whom="all"),
-        Blow(name="reshape", strike=_reshape, heal=_over, whom="one"),
+        Blow(name="kill", place="process", strike=_kill, heal=_again, makes_good=True),
+        Blow(name="sigterm", place="process", strike=_term, heal=_again, makes_good=True),
+        Blow(name="pause", place="process", strike=_pause, heal=_resume),
+        Blow(name="wedge", place="work", strike=_wedge, heal=_mend_work),
+        Blow(name="raise", place="work", strike=_raise, heal=_mend_work),
+        Blow(name="slow", place="work", strike=_slow, heal=_mend_work),
+        Blow(name="partition", place="link", strike=_cut, heal=_mend_link),
+        Blow(name="partition-requests", place="link", strike=_cut_requests, heal=_mend_link),
+        Blow(name="partition-replies", place="link", strike=_cut_replies, heal=_mend_link),
+        Blow(name="latency", place="link", strike=_delay, heal=_mend_link),
+        Blow(name="loss", place="link", strike=_lose, heal=_mend_link),
+        Blow(name="late-writes", place="link", strike=_write_late, heal=_mend_link),
+        Blow(name="clock-jump", place="clock", strike=_jump, heal=_over, clock=True),
+        Blow(name="clock-drift", place="clock", strike=_slow_down, heal=_right_rate, clock=True),
+        Blow(name="store-kill", place="store", strike=_kill_server, heal=_server_again, store=True),
+        Blow(name="store-pause", place="store", strike=_stop_store, heal=_go_on, store=True),
+        Blow(
+            name="store-restart", place="store", strike=_restart_store, heal=_restarted, store=True
+        ),
+        Blow(name="grow", place="fleet", strike=_grow, heal=_ungrow, whom="one"),
+        Blow(name="shrink", place="fleet", strike=_leave, heal=_again, whom="one"),
+        Blow(name="rolling", place="fleet", strike=_roll, heal=_over, whom="all"),
+        Blow(name="reshape", place="fleet", strike=_reshape, heal=_over, whom="one"),
     )
 }
 """By name."""

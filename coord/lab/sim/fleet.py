@@ -51,23 +51,28 @@ WORK = Behaviour(rest_s=1.0, work_s=0.1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitting:
-    """How one member differs from the others. `rate`: of its clock, where true time has 1."""
+    """How one member differs from the others.
+
+    `rate`: of its clock, where true time has 1. `far_s`: what each way to the store takes longer.
+    """
 
     zone: str = ""
     weight: float = 1.0
     max_shards: int | None = None
     rate: float = 1.0
+    far_s: float = 0.0
 
 
-PLAIN = Fitting()
+_PLAIN = Fitting()
 
 
 class SimLink(Link):
     """A host's link, which also loses packets as TCP mends it, and ends at a store that is gone."""
 
-    def __init__(self, world: SimWorld) -> None:
-        way_s = world.store_manner.way_s
-        super().__init__(request_s=way_s, reply_s=way_s)
+    def __init__(self, world: SimWorld, far_s: float) -> None:
+        least_s, most_s = world.store_manner.way_s
+        self.way_s = least_s + far_s, most_s + far_s
+        super().__init__(request_s=self.way_s, reply_s=self.way_s)
         self.loss = 0.0
         self.rto_s = 0.2
         self.store = world.service
@@ -92,6 +97,7 @@ class SimLink(Link):
         """As it was made."""
         super().mend()
         self.loss = 0.0
+        self.request_s = self.reply_s = self.way_s
 
 
 def process_of(record: MemberRecord) -> Who:
@@ -115,7 +121,7 @@ class SimHost(Host):
         self.usual_rate = clock.rate
         self._trusted_s = -math.inf
         super().__init__(world, record, clock=clock, shares_clock=shares_clock)
-        self.link = SimLink(world)
+        self.link = SimLink(world, world.fitting(self.name).far_s)
 
     def _true_s(self, own_s: float) -> float:
         """A moment on this host's clock, in true time."""
@@ -153,7 +159,7 @@ class SimHost(Host):
 
     def trust_again(self) -> None:
         """Say until when it trusts itself now that its clock goes at another rate."""
-        if not math.isinf(self._trusted_s):
+        if not (self.dead or math.isinf(self._trusted_s)):
             self.records.trust(self.who, self._true_s(self._trusted_s))
 
     def act(self, work: Work) -> None:
@@ -238,7 +244,7 @@ class SimWorld(World):
 
     def join(self, name: str) -> SimHost:
         """Start a member, or start it again."""
-        fit = self._fittings.get(name, PLAIN)
+        fit = self.fitting(name)
         host = self.add(
             name,
             self.role,
@@ -252,6 +258,10 @@ class SimWorld(World):
         if self._pauses is not None:
             self._pause_later(host, self._pauses)
         return host
+
+    def fitting(self, name: str) -> Fitting:
+        """How a member differs."""
+        return self._fittings.get(name, _PLAIN)
 
     def host(self, name: str) -> SimHost:
         """A member's process."""
