@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import rich_click as click
+from click.core import ParameterSource
 from rich.text import Text
 
 from coord.cli.exits import ExitCode
 from coord.cli.options import Whole, duration_option
 from coord.cli.output import error_console, print_json, say, show
+from coord.cli.sim_script import play_script, play_swarm
 from coord.cli.sweep import sweep
 from coord.errors import UsageError
 from coord.lab.chaos.faults import MEMBERS
@@ -89,14 +91,26 @@ class _Sim(click.RichCommand):
     show_default=True,
     help="For so long in virtual time, round after round.",
 )
+@duration_option("--every", default="0s", zero=True, text="From one round to the next, at least.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Draws everything.")
 @click.option(
     "--pauses",
     type=click.Path(path_type=Path),
     help="A file of `coord meter`: how often every member stands still by itself.",
 )
+@click.option(
+    "--script",
+    type=click.Path(path_type=Path),
+    help="Play a script of blows instead: a file of coord.blows/1.",
+)
+@click.option(
+    "--swarm",
+    type=Whole(1, 1_000_000),
+    help="Play so many storms instead, each drawn from its seed, from --seed on.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Answer, and err, in JSON.")
-def sim(*, target: str, pauses: Path | None, as_json: bool, **told: Any) -> int:  # noqa: ANN401
+@click.pass_context
+def sim(ctx: click.Context, *, target: str, pauses: Path | None, as_json: bool, **told: Any) -> int:  # noqa: ANN401
     """Simulate a setting: a fleet in virtual time, struck round after round, and judged.
 
     The members are coord's own core; the network, the store and the clock are simulated, each kind
@@ -110,6 +124,13 @@ def sim(*, target: str, pauses: Path | None, as_json: bool, **told: Any) -> int:
       coord sim --store etcd --ttl 10 --heartbeat 3 --hours 500
       coord sim --mode localized --store zookeeper --fault partition --json
     """  # noqa: D301  click's mark for lines that are not to be joined
+    script, storms = told.pop("script"), told.pop("swarm")
+    if script is not None:
+        _alone(ctx, "script", "as_json")
+        return play_script(script, as_json=as_json)
+    if storms is not None:
+        _alone(ctx, "swarm", "seed", "as_json")
+        return play_swarm(storms, told["seed"], as_json=as_json)
     if target not in MEMBERS:
         raise UsageError(f"there is no target {target!r}", cure=f"Targets: {', '.join(MEMBERS)}.")
     stalls = None if pauses is None else Stalls.of(read_pauses(pauses))
@@ -121,6 +142,16 @@ def sim(*, target: str, pauses: Path | None, as_json: bool, **told: Any) -> int:
     else:
         _print(outcome)
     return ExitCode.OK if outcome.kept else ExitCode.NO
+
+
+def _alone(ctx: click.Context, *known: str) -> None:
+    """Refuse what is said beside an option that says all of it."""
+    for name in ctx.params:
+        said = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if said and name not in known:
+            raise UsageError(
+                f"--{name} says nothing beside --{known[0]}", cure=f"Leave --{name} out."
+            )
 
 
 @contextmanager
@@ -144,6 +175,7 @@ def sim_json(outcome: Outcome) -> dict[str, object]:
             "hours": setting.hours,
             "simulated_s": round(outcome.simulated_s, 6),
             "heartbeat_s": setting.timing.heartbeat_s,
+            "every_s": setting.every_s,
             "fault": setting.fault,
             "target": setting.target,
             "bound_s": outcome.bound_s,

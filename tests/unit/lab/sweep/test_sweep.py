@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from coord.errors import ConfigError
+from coord.lab.errors import Unplayed
 from coord.lab.measure import Violation
 from coord.lab.sim.run import Setting, simulate
 from coord.lab.sweep.grid import Grid, read_grid
@@ -151,6 +153,21 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_played(
     grid, _ = whole
     with pytest.raises(ConfigError, match="cannot be written"):
         swept(grid, Path("/proc/none/sweep.json"), jobs=1, look=_nothing)
+
+
+def test_a_process_that_is_killed_ends_the_sweep_and_what_is_done_is_kept(tmp_path: Path) -> None:
+    grid = read_grid(_file(tmp_path, 'stores = ["memory"]\nseeds = [1, 2, 3]\nhours = 0.05'))
+    out = tmp_path / "sweep.json"
+
+    def strike(count: int, _before: int) -> None:
+        if count == 1:
+            for child in multiprocessing.active_children():
+                child.kill()
+
+    with pytest.raises(Unplayed, match="ended by itself, exit code -9"):
+        swept(grid, out, jobs=1, look=strike)
+    assert len(read_sweep(out)["points"]) >= 1
+    assert multiprocessing.active_children() == []
 
 
 # --- the command ------------------------------------------------------------------------------
