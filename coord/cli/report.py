@@ -13,8 +13,10 @@ from pathlib import Path
 import rich_click as click
 
 from coord.cli.output import console, print_json
+from coord.config import parse_duration_s
 from coord.errors import ConfigError, UsageError
-from coord.lab.report import RunView, gather, page
+from coord.lab.report import Limits, RunView, gather, page, sweep_view
+from coord.lab.sweep.saved import read_sweep
 
 __all__ = ["check_place", "report", "write_page"]
 
@@ -24,7 +26,11 @@ _BEGINS = b"<!doctype html>"
 
 @click.command(name="report")
 @click.argument(
-    "directories", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path)
+    "sources",
+    metavar="[SWEEP.json] DIR...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
 )
 @click.option(
     "--out",
@@ -33,24 +39,48 @@ _BEGINS = b"<!doctype html>"
     type=click.Path(path_type=Path),
     help="Where the page goes. A page that is there is replaced, anything else is refused.",
 )
+@click.option(
+    "--gap-slo",
+    metavar="DURATION",
+    help="Mark the timings of a sweep whose worst gap is no longer.",
+)
+@click.option(
+    "--split-slo", metavar="DURATION", help="The same of the worst split; 0s is a limit too."
+)
 @click.option("--json", "as_json", is_flag=True, help="Answer, and err, in JSON.")
-def report(*, directories: tuple[Path, ...], out: Path, as_json: bool) -> None:
-    """Write one HTML page of runs that were kept with `coord chaos --events DIR`.
+def report(
+    *,
+    sources: tuple[Path, ...],
+    out: Path,
+    gap_slo: str | None,
+    split_slo: str | None,
+    as_json: bool,
+) -> None:
+    """Write one HTML page of runs that were kept, and of sweeps.
 
-    Who led when, what it cost, which rules were kept; it needs no network and nothing beside it.
-    Exit code 0 once it is written, whatever the verdicts on it are. docs/lab-report.md describes
-    it.
+    Who led when, what it cost, which rules were kept, what timings cost; it needs no network and
+    nothing beside it. A directory is a run that `coord chaos --events DIR` kept, a file a sweep of
+    `coord sim sweep`. Exit code 0 once it is written, whatever the verdicts on it are.
+    docs/lab-report.md describes it.
 
     \b
     Examples:
       coord chaos examples/chaos/leader-kill.toml --events run
       coord report run --out lab.html
+      coord report sweep.json run --gap-slo 15s --split-slo 0s --out lab.html
     """  # noqa: D301  click's mark for lines that are not to be joined
     check_place(out)
-    _check_once(directories)
-    runs = [gather(directory) for directory in directories]
-    size = write_page(out, page(runs))
-    _tell(runs, out, size, as_json=as_json)
+    _check_once(sources)
+    limits = Limits(_limit_s(gap_slo), _limit_s(split_slo))
+    files = [source for source in sources if source.is_file()]
+    sweeps = [sweep_view(read_sweep(file), str(file)) for file in files]
+    runs = [gather(source) for source in sources if source not in files]
+    size = write_page(out, page(runs, sweeps, limits))
+    _tell(runs, files, out, size, as_json=as_json)
+
+
+def _limit_s(told: str | None) -> float | None:
+    return None if told is None else parse_duration_s(told)
 
 
 def _check_once(directories: tuple[Path, ...]) -> None:
@@ -108,13 +138,14 @@ def _unwritable(out: Path, why: str) -> ConfigError:
     )
 
 
-def _tell(runs: list[RunView], out: Path, size: int, *, as_json: bool) -> None:
+def _tell(runs: list[RunView], sweeps: list[Path], out: Path, size: int, *, as_json: bool) -> None:
     if as_json:
         print_json(
             {
                 "schema": _SCHEMA,
                 "page": str(out),
                 "bytes": size,
+                "sweeps": [str(file) for file in sweeps],
                 "runs": [
                     {
                         "directory": str(run.directory),
@@ -132,5 +163,8 @@ def _tell(runs: list[RunView], out: Path, size: int, *, as_json: bool) -> None:
         for place in run.verdict.damaged:
             screen.print(f"damaged, and left out: {place}", markup=False, soft_wrap=True)
     broken = sum(not run.verdict.kept for run in runs)
-    told = f"{len(runs)} run{'s' if len(runs) > 1 else ''}, {broken or 'none'} with a broken rule"
-    screen.print(f"{out}: {told}, {size / 1e6:.1f} MB", markup=False, soft_wrap=True)
+    parts = [f"{len(sweeps)} sweep{'s' if len(sweeps) > 1 else ''}"] if sweeps else []
+    if runs:
+        parts.append(f"{len(runs)} run{'s' if len(runs) > 1 else ''}")
+        parts.append(f"{broken or 'none'} with a broken rule")
+    screen.print(f"{out}: {', '.join(parts)}, {size / 1e6:.1f} MB", markup=False, soft_wrap=True)

@@ -4,8 +4,9 @@ Owns the public names of reporting. Measures and judges nothing: `coord.lab.meas
 `coord.lab.chaos.verdict` do, and the page shows what they say. `docs/lab-report.md` describes it.
 """
 
+from coord.lab.report.choice import Limits, SweepView, sweep_view
 from coord.lab.report.gather import gather, viewed
 from coord.lab.report.model import RunView
 from coord.lab.report.page import page
 
-__all__ = ["RunView", "gather", "page", "viewed"]
+__all__ = ["Limits", "RunView", "SweepView", "gather", "page", "sweep_view", "viewed"]

@@ -13,6 +13,7 @@ from html import escape
 from importlib.resources import files
 
 from coord._version import __version__
+from coord.lab.report.choice import Limits, SweepView
 from coord.lab.report.ecdf import ecdf, samples
 from coord.lab.report.gantt import LEFT, RIGHT, drawn_acts, gantt, name_of, overview, thinned
 from coord.lab.report.model import RoundView, RunView, ShardView
@@ -20,13 +21,16 @@ from coord.lab.report.palette import DARK, LIGHT, variables
 from coord.lab.report.reading import values
 from coord.lab.report.svg import Axis, tag
 from coord.lab.report.tables import figures, gantt_id, matrix, verdict
+from coord.lab.report.timings import drawings, words
 
 __all__ = ["page"]
 
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
 )
+_NO_LIMITS = Limits()
 _SECTIONS = (
+    ("timings", "Timings"),
     ("matrix", "Fault by store"),
     ("failover", "Failover"),
     ("runs", "Leadership"),
@@ -35,28 +39,44 @@ _SECTIONS = (
 )
 
 
-def page(runs: Sequence[RunView]) -> str:
-    """The whole document, of at least one run."""
+def page(
+    runs: Sequence[RunView], sweeps: Sequence[SweepView] = (), limits: Limits = _NO_LIMITS
+) -> str:
+    """The whole document, of at least one run or sweep."""
     broken = sum(not run.verdict.kept for run in runs)
-    summary = f"{_count(len(runs), 'run')}, {broken or 'none'} of them with a broken rule"
-    links = "".join(tag("a", title, href=f"#{name}") for name, title in _SECTIONS)
+    parts = [_count(len(sweeps), "sweep")] if sweeps else []
+    if runs:
+        parts.append(f"{_count(len(runs), 'run')}, {broken or 'none'} of them with a broken rule")
+    summary = "; ".join(parts)
     inside = {
-        "matrix": matrix(runs),
-        "failover": "".join(_failovers(runs)),
-        "runs": "".join(_run(index, run) for index, run in enumerate(runs)),
-        "figures": figures(runs),
+        "timings": "".join(_sweep(index, one, limits) for index, one in enumerate(sweeps)),
         "reading": _own("reading.html"),
     }
+    if runs:
+        inside |= {
+            "matrix": matrix(runs),
+            "failover": "".join(_failovers(runs)),
+            "runs": "".join(_run(index, run) for index, run in enumerate(runs)),
+            "figures": figures(runs),
+        }
+    sections = [(name, title) for name, title in _SECTIONS if inside.get(name)]
+    links = "".join(tag("a", title, href=f"#{name}") for name, title in sections)
     body = [
-        tag("a", "Skip to the runs", href="#runs", class_="skip"),
+        tag("a", "Skip to the content", href=f"#{sections[0][0]}", class_="skip"),
         tag("header", tag("h1", "coord lab report"), tag("p", escape(summary)),
             tag("p", escape(_made()), class_="made"),
             tag("nav", links, aria_label="Sections"), _themes()),
         tag("main", *(tag("section", tag("h2", title), inside[name], id=name)
-                      for name, title in _SECTIONS)),
+                      for name, title in sections)),
         tag("script", _own("page.js")),
     ]  # fmt: skip
     return "<!doctype html>\n" + tag("html", _head(summary), tag("body", *body), lang="en") + "\n"
+
+
+def _sweep(index: int, sweep: SweepView, limits: Limits) -> str:
+    told = "".join(tag("p", escape(line), class_="made") for line in words(sweep, limits))
+    drawn = (_figure(svg, caption, "half") for caption, svg in drawings(index, sweep, limits))
+    return told + "".join(drawn)
 
 
 def _own(name: str) -> str:
