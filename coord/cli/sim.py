@@ -110,7 +110,15 @@ class _Sim(click.RichCommand):
 )
 @click.option("--json", "as_json", is_flag=True, help="Answer, and err, in JSON.")
 @click.pass_context
-def sim(ctx: click.Context, *, target: str, pauses: Path | None, as_json: bool, **told: Any) -> int:  # noqa: ANN401
+def sim(
+    ctx: click.RichContext,
+    /,
+    *,
+    target: str,
+    pauses: Path | None,
+    as_json: bool,
+    **told: Any,  # noqa: ANN401
+) -> int:
     """Simulate a setting: a fleet in virtual time, struck round after round, and judged.
 
     The members are coord's own core; the network, the store and the clock are simulated, each kind
