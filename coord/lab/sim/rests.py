@@ -17,6 +17,7 @@ from coord.model import Claim
 __all__ = ["Rests"]
 
 _WHY = "the claim had defeated several members: it rested for as long as its note says"
+_KEPT_S = 60.0
 _TOLD_S = 2.0
 """How much earlier than the store shows the note its claim may have been given up."""
 
@@ -46,6 +47,11 @@ class Rests:
                 for shard, since_s, until_s in self._found
             )
         ]
+
+    def forget(self) -> None:
+        """Drop the rests that are long over: what was judged is dropped too."""
+        now_s = self._world.now_s
+        self._found = [one for one in self._found if one[2] + _KEPT_S > now_s]
 
     def _changed(self) -> None:
         for key, claim in self._world.view().claims.items():

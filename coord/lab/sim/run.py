@@ -21,6 +21,7 @@ from coord.lab.sim.fleet import FEED_S, SimWorld
 from coord.lab.sim.hearing import broken_by, heard
 from coord.lab.sim.manners import MANNERS, StoreManner
 from coord.lab.sim.pauses import Stalls
+from coord.lab.sim.rests import Rests
 from coord.lab.sim.tally import Tally
 from coord.lab.work.modes import MODES, mode_named
 
@@ -149,6 +150,7 @@ class Simulation:
             role=setting.role,
             pauses=setting.pauses,
         )
+        self.rests = Rests(self.world)
         self._began_s = self.world.now_s
         self._seen = 0
 
@@ -229,12 +231,18 @@ class Simulation:
         judged = self.judged
         judged.tally.add(verdict.results, log)
         judged.excused += verdict.excused
+        rested = self.rests.excused(verdict.violations, self.bound_s)
+        judged.excused += rested
+        known = {id(one.violation) for one in rested}
         for violation in verdict.violations:
+            if id(violation) in known:
+                continue
             if violation.rule == "not-recovered" and self._stalled(violation.at_s):
                 judged.excused.append(Excused(violation, _STALLED))
             else:
                 judged.violations.append(violation)
         world.stalled.clear()
+        self.rests.forget()
         self._hear_world()
         if not drained:
             for units in world.due.values():

@@ -194,6 +194,8 @@ class Storm:
             world.run(rest_s - world.now_s)
         role = self.script.role.name
         wedged = sum(one.fault == "wedge" for one in self.script.strikes if math.isinf(one.for_s))
+        if self.script.stop_s > FEED_S:
+            return  # what waits while code is slow to stop says nothing of who could go on
         for shard, units in world.due.items():
             if len(units) > self.tau_s / FEED_S * max(1, wedged):  # each may have its turn
                 detail = f"{role}/{world.generation}/{shard} has {len(units)} units undone"
