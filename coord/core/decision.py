@@ -66,7 +66,6 @@ class Decision:
 class Absence:
     """A member did not take a claim that was its own to take; we did, and keep it for a while."""
 
-    session: str
     until_s: float
     times: int
 
@@ -132,7 +131,10 @@ class Round:
     """When our views first showed the role open again, or at all."""
     busy_s: Mapping[str, float]
     """When each session was last seen to gain claims of this role."""
-    absences: dict[ClaimKey, Absence]
+    absences: dict[tuple[ClaimKey, str], Absence]
+    """By claim and member's name, not session: see the head of `desk.py`."""
+    handed: dict[ClaimKey, str]
+    """For whom our code was asked to let go of a claim that nobody has taken since."""
     tenures: Tenures
     decision: Decision
     now: float
@@ -156,19 +158,22 @@ class Round:
             if self._only_preferred(target):
                 wait_s = max(wait_s, self.role.prefer_after_s)
             due_s = self.me.present_since_s(target) + wait_s
-            absence = self.absences.get(key)
-            if absence is not None and absence.session == target:
+            name = self._name_of(target)
+            absence = self.absences.get((key, name))
+            if absence is not None:
                 due_s = max(due_s, absence.until_s)
             if self._due(due_s):
                 self.decision.asks.append(Ask(key, "another member takes over"))
+                self.handed[key] = name
+
+    def _name_of(self, target: str) -> str:
+        """Whose session the plan means; it was made from this very view."""
+        return self.view.members[target].record.name
 
     def _only_preferred(self, target: str) -> bool:
         """Whether the target is preferred and this member is not."""
         preferred = self.record.preferred
-        member = self.view.members.get(target)
-        return (
-            member is not None and member.record.name in preferred and self.me.name not in preferred
-        )
+        return self._name_of(target) in preferred and self.me.name not in preferred
 
     def end_long_tenures(self) -> None:
         """Rotate what has been held for `max_tenure_s`, or renew it if nobody could take over."""
@@ -206,6 +211,7 @@ class Round:
         for key in self.dealt.fresh.get(self.me.session, ()):
             free = self.free[key]
             if key not in self.tenures and self._due(free.claimable_s):
+                self.handed.pop(key, None)  # the plan has changed since: nobody failed to take it
                 self._request(key, free)
 
     def claim_overdue(self) -> None:
@@ -230,17 +236,22 @@ class Round:
             if self._due(self._expected_s(key, free) + wait_s) and self._request(key, free):
                 room -= 1
                 shards.add(key.shard)
-                self._note_absence(key)
+                self._note_absences(key)
 
-    def _note_absence(self, key: ClaimKey) -> None:
-        """The member that should have taken this claim did not: do not hand it over at once."""
-        target = self.dealt.owner.get(key)
-        if target is None:
-            return
-        before = self.absences.get(key)
-        times = before.times + 1 if before is not None and before.session == target else 0
-        wait_s = min(self.me.timing.ttl_s * 2 ** min(times, 30), self.role.bar_max_s)
-        self.absences[key] = Absence(target, self.now + wait_s, times)
+    def _note_absences(self, key: ClaimKey) -> None:
+        """The member that should have taken this claim did not: do not hand it over at once.
+
+        Nor to the one for whom we let go of it, if the plan names another now that it is free.
+        """
+        target, handed = self.dealt.owner.get(key), self.handed.pop(key, None)
+        names = (self._name_of(target) if target is not None else None, handed)
+        for name in dict.fromkeys(names):
+            if name is None:
+                continue
+            before = self.absences.get((key, name))
+            times = before.times + 1 if before is not None else 0
+            wait_s = min(self.me.timing.ttl_s * 2 ** min(times, 30), self.role.bar_max_s)
+            self.absences[key, name] = Absence(self.now + wait_s, times)
 
     def _expected_s(self, key: ClaimKey, free: Free) -> float:
         """When the member that the plan names should have claimed.

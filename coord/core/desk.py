@@ -16,6 +16,11 @@ safety, because the store gives each claim to one of them.
   another, so that one member that is slow, barred or wrong leaves no shard without a leader. Who
   takes it does not hand it over to that member for some time, doubling: or the shard would be
   without a leader again at once, and over and over while that member is paused.
+* A member is known by its name here, not by its session. One whose replies are lost opens session
+  after session without ever learning of one: were each a newcomer, it would be handed its share
+  again and again, and the fleet would count as one that never settles. Safe because a name decides
+  only when to ask; who holds, and who is let act, goes by session and token
+  (`test_a_member_that_opens_session_after_session_is_kept_from_what_it_does_not_take`).
 * `max_tenure_s` ends a tenure only if somebody else could take over.
 """
 
@@ -53,7 +58,8 @@ class Desk:
         self._free: dict[ClaimKey, Free] = {}
         self._bars: dict[tuple[ClaimKey, str], _Bar] = {}
         self._poison_s: dict[ClaimKey, float] = {}
-        self._absences: dict[ClaimKey, Absence] = {}
+        self._absences: dict[tuple[ClaimKey, str], Absence] = {}
+        self._handed: dict[ClaimKey, str] = {}
         self._counts: dict[str, int] = {}
         self._busy_s: dict[str, float] = {}
         self._listed_s: float | None = None
@@ -85,12 +91,13 @@ class Desk:
             self._opened_s = now
         self._note_free(view, record, now)
         self._note_endings(view, now)
-        self._note_takers(view, session)
+        self._note_takers(view, session, now)
         self._note_busy(view, now)
-        crew = frozenset(m.session for m in candidates(view, record)) if record else frozenset()
+        serving = candidates(view, record) if record else ()
+        crew = frozenset(m.record.name for m in serving)
         if crew != self._crew:
             self._crew, self._crew_s = crew, now
-        if session in crew and self._listed_s is None:
+        if self._listed_s is None and any(m.session == session for m in serving):
             self._listed_s = now
         self.wake_s = -_INF
 
@@ -133,12 +140,18 @@ class Desk:
                     after[key, ending.member] = _Bar(claim.token, now + ending.bar_s)
         self._bars = after
 
-    def _note_takers(self, view: View, session: str) -> None:
-        """Forget absences of claims that are not ours to hand over, nor free."""
-        for key in list(self._absences):
+    def _note_takers(self, view: View, session: str, now: float) -> None:
+        """Forget absences of members that have taken the claim after all, and those of long ago."""
+        for key, name in list(self._absences):
             claim = view.claims.get(key)
-            if claim is not None and claim.session not in (None, session):
-                del self._absences[key]
+            holder = view.members.get(claim.session) if claim and claim.session else None
+            over_s = self._absences[key, name].until_s + self.role.bar_max_s
+            if now >= over_s or (holder is not None and holder.record.name == name):
+                del self._absences[key, name]
+        for key in list(self._handed):
+            claim = view.claims.get(key)
+            if claim is None or claim.session not in (None, session):
+                del self._handed[key]
 
     def _note_busy(self, view: View, now: float) -> None:
         """Who holds more claims of this role than our last view showed."""
@@ -181,6 +194,7 @@ class Desk:
             opened_s=self._opened_s,
             busy_s=self._busy_s,
             absences=self._absences,
+            handed=self._handed,
             tenures=tenures,
             decision=decision,
             now=now,

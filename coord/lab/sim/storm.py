@@ -38,6 +38,8 @@ _RETRY_S = 1.5
 _START_S = 20.0
 _BEYOND_S = 5.0
 _LOOK_S = 0.5
+_LANE = 3
+"""How many requests a claim waits for that is given back: a view, an amendment, its release."""
 _LONGEST_REST_S = 100.0
 """A rest that ends later is not waited for."""
 _AFTER_S = 0.001
@@ -194,10 +196,10 @@ class Storm:
             world.run(rest_s - world.now_s)
         role = self.script.role.name
         wedged = sum(one.fault == "wedge" for one in self.script.strikes if math.isinf(one.for_s))
-        if self.script.stop_s > FEED_S:
-            return  # what waits while code is slow to stop says nothing of who could go on
+        far_s = max((one.far_s for one in self.script.fittings.values()), default=0.0)
+        undone_s = self.tau_s + _LANE * 2 * far_s
         for shard, units in world.due.items():
-            if len(units) > self.tau_s / FEED_S * max(1, wedged):  # each may have its turn
+            if len(units) > undone_s / FEED_S * max(1, wedged):  # each may have its turn
                 detail = f"{role}/{world.generation}/{shard} has {len(units)} units undone"
                 self._own.append(Violation("not-recovered", world.now_s, detail))
 

@@ -291,32 +291,6 @@ def test_a_busy_member_is_not_waited_for_for_ever() -> None:
     assert patience_s <= now - 200.0 <= patience_s + 2 * TIMING.claim_timeout_s + 0.5
 
 
-def _kept_s(office: Office, now: float) -> float:
-    """Let b fail to take its claim from `now` on; for how long a keeps it from b afterwards."""
-    office.see(now, "b", claims=(_free(key(0)), _free(key(1))))
-    (other,) = {key(0), key(1)} - office.wants(now)
-    taken_s = office.first_want(now, other, by_s=now + 3.0)
-    tenancies = office.hold(key(0), key(1), since_s=taken_s)
-    now = taken_s + 0.1
-    office.see(now, "b", held={key(0): "a", key(1): "a"})
-    while other not in office.asks(now):
-        assert now < office.desk.wake_s < _INF
-        now = office.desk.wake_s
-    for tenancy in tenancies:
-        office.tenures.taken(tenancy, "test")
-        office.tenures.work_ended(tenancy, None)
-    return now - taken_s
-
-
-def test_what_another_failed_to_take_is_kept_from_it_for_a_while_that_doubles() -> None:
-    """Else the claim would be without a leader again at once while that member is paused."""
-    office = _settled(_role(shards=2), "b", now=100.0)
-    waits = [_kept_s(office, start_s) for start_s in (200.0, 300.0, 400.0)]
-    assert waits == pytest.approx([10.0, 20.0, 40.0])
-    office.see(490.0, "b", held={key(0): "b", key(1): "b"})
-    assert _kept_s(office, 500.0) == pytest.approx(10.0), "it took it in between"
-
-
 def test_an_overdue_claim_is_left_alone_by_who_has_no_room_for_it() -> None:
     office = _settled(_role(shards=2), "b", now=100.0, max_shards=1)
     office.hold(key(0), since_s=100.0)

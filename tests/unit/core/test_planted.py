@@ -192,7 +192,7 @@ def the_next_generation_does_not_wait_for_the_last(patch: pytest.MonkeyPatch) ->
 
 @caught_by("a_leader_that_is_succeeded_by_force_of_time_is_not_handed_its_claim_at_once")
 def an_absent_member_is_handed_everything_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Round, "_note_absence", lambda _self, _key: None)
+    patch.setattr(Round, "_note_absences", lambda _self, _key: None)
 
 
 # --- the two halves of the proof -------------------------------------------------------------
