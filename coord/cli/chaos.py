@@ -22,6 +22,7 @@ from coord.cli.exits import ExitCode
 from coord.cli.options import Whole
 from coord.cli.output import console, error_console, print_json
 from coord.cli.playing import SIGNALLED, Interrupted, Signals, empty_directory
+from coord.cli.sim import simulating, tell_outcome
 from coord.errors import CoordError
 from coord.lab.chaos.preflight import check as preflight
 from coord.lab.chaos.reading import MOST_ROUNDS, Overrides, read
@@ -29,6 +30,8 @@ from coord.lab.chaos.run import perform
 from coord.lab.chaos.saved import load_run
 from coord.lab.chaos.scenario import Scenario
 from coord.lab.chaos.verdict import Verdict, judge
+from coord.lab.sim.run import simulate as run_simulation
+from coord.lab.sim.scenario import setting_of
 
 __all__ = ["chaos"]
 
@@ -92,6 +95,9 @@ class _Chaos(click.RichCommand):
     help="Keep the run here: an empty directory, or one to be made. Without it a run is kept in "
     "the temporary directory if it breaks a rule, and removed otherwise.",
 )
+@click.option(
+    "--simulate", is_flag=True, help="In virtual time: nothing is started, nobody is struck."
+)
 @_JSON
 def chaos(
     *,
@@ -102,6 +108,7 @@ def chaos(
     ttl: str | None,
     mode: str | None,
     events: Path | None,
+    simulate: bool,
     as_json: bool,
 ) -> None:
     """Play a scenario: strike a fleet of real processes, and judge what comes of it.
@@ -119,9 +126,14 @@ def chaos(
     Examples:
       coord chaos examples/chaos/leader-kill.toml
       coord chaos examples/chaos/leader-kill.toml --store etcd --json --events run
+      coord chaos examples/chaos/leader-kill.toml --simulate --json
     """  # noqa: D301  click's mark for lines that are not to be joined
     _hint(scenario)
     overrides = Overrides(store=store, seed=seed, rounds=rounds, ttl=ttl, mode=mode)
+    if simulate:
+        if events is not None:
+            raise click.UsageError("--events keeps what real processes did; not with --simulate")
+        raise Exit(_simulated(scenario, overrides, as_json=as_json))
     with _interruptible() as signals:
         with signals.breaking():
             plan = read(scenario, overrides)
@@ -159,6 +171,14 @@ def list_faults(*, as_json: bool) -> None:
 
 
 _OTHERS = {"check": check, "list": list_faults}
+
+
+def _simulated(path: Path, overrides: Overrides, *, as_json: bool) -> ExitCode:
+    """Play it in virtual time. Nothing is to be healed: signals end it as they end `coord sim`."""
+    setting = setting_of(read(path, overrides), str(path))
+    with simulating() as progress:
+        outcome = run_simulation(setting, progress=progress)
+    return tell_outcome(outcome, as_json=as_json)
 
 
 def _hint(scenario: Path) -> None:

@@ -30,11 +30,12 @@ from coord.lab.sim.pauses import Stalls
 from coord.lab.sim.run import NO_FAULT, Outcome, Setting, simulate
 from coord.lab.work.modes import MODES
 
-__all__ = ["sim", "sim_json"]
+__all__ = ["sim", "sim_json", "simulating", "tell_outcome"]
 
 _MOST_MEMBERS = 1000
 _MOST_HOURS = 100_000.0
 _SHOWN = 20
+_SHORT_S = 600.0
 _MODES = ", ".join(f"`{mode.name}`" for mode in MODES if not mode.queue)
 _STORES = ", ".join(f"`{name}`" for name in MANNERS)
 _FAULTS = ", ".join(f"`{name}`" for name in (*SIMULATED, NO_FAULT))
@@ -143,8 +144,13 @@ def sim(
         raise UsageError(f"there is no target {target!r}", cure=f"Targets: {', '.join(MEMBERS)}.")
     stalls = None if pauses is None else Stalls.of(read_pauses(pauses))
     setting = Setting(target=target, pauses=stalls, **told)
-    with _progress() as progress:
+    with simulating() as progress:
         outcome = simulate(setting, progress=progress)
+    return tell_outcome(outcome, as_json=as_json)
+
+
+def tell_outcome(outcome: Outcome, *, as_json: bool) -> ExitCode:
+    """Print what came of it, and the exit code that says whether all rules were kept."""
     if as_json:
         print_json(sim_json(outcome))
     else:
@@ -163,7 +169,7 @@ def _alone(ctx: click.Context, *known: str) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[float], None] | None]:
+def simulating() -> Iterator[Callable[[float], None] | None]:
     """A line on stderr, on a terminal; nothing elsewhere."""
     out = error_console()
     if not out.is_terminal:
@@ -180,7 +186,7 @@ def sim_json(outcome: Outcome) -> dict[str, object]:
         **outcome.report,
         "trace_hash": outcome.trace_hash,
         "simulated": {
-            "hours": setting.hours,
+            "hours": None if setting.rounds else setting.hours,
             "simulated_s": round(outcome.simulated_s, 6),
             "heartbeat_s": setting.timing.heartbeat_s,
             "every_s": setting.every_s,
@@ -210,13 +216,19 @@ def _print(outcome: Outcome) -> None:
         f"seed {setting.seed}"
     )
     say(
-        f"{setting.fault}: {report['rounds']} rounds in {outcome.simulated_s / 3600:.1f} "
-        "simulated hours"
+        f"{setting.fault}: {report['rounds']} {'rounds' if report['rounds'] > 1 else 'round'} in "
+        f"{_lasted(outcome.simulated_s)}"
     )
     for line in _lines(report["runs"][0]):
         say(f"  {line}")
     _print_judgement(outcome)
     say(f"trace {outcome.trace_hash}: the same setting and seed give it again")
+
+
+def _lasted(simulated_s: float) -> str:
+    if simulated_s < _SHORT_S:
+        return f"{simulated_s:.0f} simulated seconds"
+    return f"{simulated_s / 3600:.1f} simulated hours"
 
 
 def _lines(run: Run) -> Iterator[str]:

@@ -31,6 +31,7 @@ from coord.spi import BeaconSeen, Claimed, Guarantees, Held, Proof
 __all__ = ["Machine"]
 
 _INF = float("inf")
+_ASLEEP = (SessionPhase.IDLE, SessionPhase.STOPPED)
 _QUIET = frozenset({e.Pulse, e.Done})
 """What is handled without settling and yet brings nothing forward: heartbeats and their proofs."""
 
@@ -146,11 +147,16 @@ class Machine:
         self._ask_for_tick(now)
 
     def _ask_for_tick(self, now: float) -> None:
-        """When something is due, or when silence would be mistaken for a stuck thread."""
+        """When something is due, or when silence would be mistaken for a stuck thread.
+
+        While there is a session, is to be one or was one: a leap of the clock is known from a tick
+        that came late, and who has just given a session up still judges its peers by the time it
+        was awake (`test_a_clock_that_leaps_while_a_session_is_given_up_makes_nobody_seem_dead`).
+        """
         m = self.member
         m.attended.attend(now)
         self.wake_s = self._quiet_until_s
-        if m.keeper.renewing:
+        if m.keeper.phase not in _ASLEEP:
             self.wake_s = min(self.wake_s, m.last_tick_s + m.timing.heartbeat_s)
         m.attended.ask(self.wake_s)
 

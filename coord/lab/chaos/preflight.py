@@ -7,7 +7,7 @@ does not answer, is `ground`'s; that too is told before anything is struck.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from coord.errors import ConfigError
@@ -18,7 +18,7 @@ from coord.lab.chaos.scenario import FaultPlan, FleetPlan, Scenario
 from coord.lab.work.modes import mode_named
 from coord.testing.servers import KINDS
 
-__all__ = ["Refusal", "check", "refusals", "setting_of", "uses_store"]
+__all__ = ["Refusal", "check", "refusals", "refuse", "setting_of", "uses_store"]
 
 _FILE = "sqlite"
 
@@ -58,7 +58,11 @@ def uses_store(where: Setting) -> bool:
 
 def check(scenario: Scenario, name: str, *, lacks: Missing = missing) -> None:
     """Raise ConfigError with all refusals of a scenario that was read from the file `name`."""
-    found = refusals(scenario, lacks=lacks)
+    refuse(refusals(scenario, lacks=lacks), name)
+
+
+def refuse(found: Sequence[Refusal], name: str) -> None:
+    """Raise ConfigError with all of them, if there is any."""
     if not found:
         return
     causes = [f"{_place(one, name)}: {one.cause}" for one in found]

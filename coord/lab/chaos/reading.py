@@ -23,7 +23,7 @@ from coord.model import checked_name
 from coord.registry import known_schemes
 from coord.testing.servers import KINDS
 
-__all__ = ["LONGEST_S", "MOST_ROUNDS", "OWN_KINDS", "Overrides", "parse", "read"]
+__all__ = ["LONGEST_S", "MOST_ROUNDS", "OWN_KINDS", "Overrides", "parse", "read", "usual_ttl_s"]
 
 LONGEST_S = 600.0
 """The latest that a fault may begin, the longest that it may stand, and the longest option."""
@@ -79,7 +79,7 @@ def _scenario(source: Source, overrides: Overrides) -> Scenario:
         title=title,
         store=store,
         fleet=fleet,
-        faults=_faults(top, 2 * (ttl_s or _usual_s(store.place))),
+        faults=_faults(top, 2 * (ttl_s or usual_ttl_s(store.place))),
         ttl_s=ttl_s,
         rounds=top.whole("rounds", 1, least=1, most=MOST_ROUNDS),
         seed=top.whole("seed", 1, least=None, most=None),
@@ -118,7 +118,8 @@ def _ttl_s(top: Table) -> float | None:
     return ttl_s
 
 
-def _usual_s(place: str) -> float:
+def usual_ttl_s(place: str) -> float:
+    """How long a silent member is waited for on that kind of store unless somebody says."""
     kind, is_url, _ = place.partition("://")
     manner = kind_named(kind)
     return manner.ttl_s if is_url else manner.own_ttl_s

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from coord._version import __version__
 from coord.config import Role, Timing
 from coord.errors import UsageError
+from coord.lab.chaos.scenario import FaultPlan
 from coord.lab.chaos.verdict import Excused, Facts, judge
 from coord.lab.measure import Report, Setup, Violation, checked_report, to_json
 from coord.lab.sim.blows import Blow, blow_named, refuse_misfit, struck_by
@@ -43,7 +44,9 @@ _STALLED = "a member stood still by itself then, as the file of pauses says"
 class Setting:
     """What is simulated. Durations in seconds; None: what is usual for the mode, or derived.
 
-    `every_s`: from the beginning of one round to that of the next, at least.
+    `every_s`: from the beginning of one round to that of the next, at least. `plans`: what strikes
+    in each round, when and for how long; without them `fault` strikes `target`, at once, for two
+    ttls. `rounds`: as many, however many hours they take; 0: as many as begin within `hours`.
     """
 
     mode: str = "single"
@@ -59,6 +62,8 @@ class Setting:
     every_s: float = 0.0
     seed: int = 1
     pauses: Stalls | None = None
+    plans: tuple[FaultPlan, ...] = ()
+    rounds: int = 0
 
     @property
     def role(self) -> Role:
@@ -96,6 +101,17 @@ class Setting:
         blow = blow_named(self.fault)
         refuse_misfit(blow, self.manner)
         return blow
+
+    @property
+    def strikes(self) -> tuple[tuple[Blow, FaultPlan], ...]:
+        """What strikes in each round. Raises UsageError for what cannot."""
+        if self.plans:
+            return tuple((blow_named(plan.kind), plan) for plan in self.plans)
+        blow = self.blow
+        if blow is None:
+            return ()
+        plan = FaultPlan(kind=self.fault, target=self.target, at_s=0.0, for_s=2 * self.timing.ttl_s)
+        return ((blow, plan),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +155,7 @@ class Simulation:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        self.blow = setting.blow
+        self.strikes = setting.strikes
         self.manner = setting.manner
         self.dice = Dice(setting.seed)
         self.judged = _Judged()
@@ -168,18 +184,23 @@ class Simulation:
         """From the first member to the verdict."""
         for number in range(1, self.setting.members + 1):
             self.world.join(f"m{number}")
-        whole_s = self.setting.hours * _HOUR_S
         rounds = pending = 0
-        while self.simulated_s < whole_s:
+        while (share := self._share(rounds)) < 1:
+            if progress is not None:
+                progress(share)
             rounds += 1
             pending += 1
             self._round(rounds)
-            if pending == _ROUNDS_AT_ONCE or self.simulated_s >= whole_s:
+            if pending == _ROUNDS_AT_ONCE or self._share(rounds) >= 1:
                 self._judge(pending)
                 pending = 0
-            if progress is not None:
-                progress(min(1.0, self.simulated_s / whole_s))
         return self._outcome(rounds)
+
+    def _share(self, rounds: int) -> float:
+        """How much of it has been played."""
+        if self.setting.rounds:
+            return rounds / self.setting.rounds
+        return self.simulated_s / (self.setting.hours * _HOUR_S)
 
     # --- a round -----------------------------------------------------------------------------
 
@@ -202,19 +223,36 @@ class Simulation:
         return all(host.up for host in self.world.hosts.values())
 
     def _strike(self, number: int) -> None:
-        """At any moment of the heartbeats' period, for two ttls."""
+        """From any moment of the heartbeats' period on: each at its time, for its time."""
         world, timing = self.world, self.setting.timing
         wait_s = _QUIET_S + self.dice.stream("moments").random() * timing.heartbeat_s
         world.run(wait_s)
-        if self.blow is not None:
-            targets = self.dice.stream("targets")
-            names = struck_by(self.blow, world, self.setting.target, targets)
-            healing = self.blow.begin(world, names, f"{self.setting.fault}-{number}")
+        if not self.strikes:
             world.run(2 * timing.ttl_s)
-            for heal in healing:
-                heal()
-        else:
-            world.run(2 * timing.ttl_s)
+        healing: dict[int, list[Callable[[], None]]] = {}
+        began_s = world.now_s
+        for at_s, heals, place in self._moments():
+            if began_s + at_s > world.now_s:
+                world.run(began_s + at_s - world.now_s)
+            if heals:
+                for heal in healing.pop(place):
+                    heal()
+            else:
+                healing[place] = self._begin(place, number)
+
+    def _moments(self) -> list[tuple[float, bool, int]]:
+        """When what begins and, where True, is healed, in their order."""
+        plans = [plan for _, plan in self.strikes]
+        begins = [(plan.at_s, False, place) for place, plan in enumerate(plans)]
+        ends = [(plan.at_s + plan.for_s, True, place) for place, plan in enumerate(plans)]
+        return sorted(begins + ends)
+
+    def _begin(self, place: int, number: int) -> list[Callable[[], None]]:
+        """One of them strikes; what heals it."""
+        blow, plan = self.strikes[place]
+        names = struck_by(blow, self.world, plan.target, self.dice.stream("targets"))
+        mark = f"{plan.kind}-{number}" + (f"-{place + 1}" if place else "")
+        return blow.begin(self.world, names, mark)
 
     # --- judging -----------------------------------------------------------------------------
 

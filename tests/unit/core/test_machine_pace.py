@@ -9,6 +9,7 @@ import pytest
 from coord.config import Role, Timing
 from coord.core import commands as c
 from coord.core import events as e
+from coord.core.states import SessionPhase
 from coord.errors import StoreConflict
 from coord.model import ClaimKey
 from coord.spi import Held
@@ -37,6 +38,23 @@ def test_the_control_thread_is_asked_to_tick_however_many_other_events_come() ->
         assert solo.machine.wake_s <= last_tick_s + TIMING.heartbeat_s
         solo.clock.advance(0.1)  # type: ignore[attr-defined]
     assert solo.machine.wake_s <= solo.now
+
+
+def test_who_has_no_session_ticks_as_often() -> None:
+    """Or a leap of its clock would count as time in which it watched its peers."""
+    world = _world()
+    host = world.add("a")
+    world.serve("a", ROLE)
+    world.run(10)
+    host.link.script(Fate.REFUSE, c.Heartbeat, times=None)
+    host.link.script(Fate.REFUSE, c.OpenSession, times=None)
+    phases = set()
+    for _ in range(300):
+        world.run(0.1)
+        machine = host.machine
+        phases.add(machine.phase)
+        assert machine.wake_s <= machine.member.last_tick_s + world.timing.heartbeat_s
+    assert SessionPhase.OPENING in phases
 
 
 @pytest.mark.parametrize("kind", [c.ReadView, c.PutRole, c.Claim, c.UpdateRecord, c.OpenSession])
