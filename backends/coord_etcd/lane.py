@@ -220,6 +220,8 @@ class Attempts:
         if trouble.next in {Next.ELSEWHERE, Next.LATER}:
             self._lane.failed(connection, broken=trouble.broken)
         self._failures += 1
+        if trouble.timed_out and self._unclear:  # it did answer, and proved nothing till the end
+            raise unproven(connection.endpoint, deadline.timeout_s) from error
         if not self._again(trouble):
             raise trouble.error(doubtful=deadline.may_have_landed) from error
         if self._failures % self._lane.width == 0:
@@ -229,12 +231,13 @@ class Attempts:
         """Answers came, and prove nothing. Return if there is time to ask again.
 
         At once the first time, since an election may just have ended; then with pauses, since it
-        may last (`test_heartbeats_that_stay_unproven_spare_the_server`).
+        may last (`test_heartbeats_that_stay_unproven_spare_the_server`). Time is looked at after
+        the pause: a request with a millisecond left would fail, and its connection with it.
         """
-        if self._deadline.is_over:
-            raise unproven(endpoint, self._deadline.timeout_s)
         if self._unclear:
             time.sleep(min(_PAUSE_S, self._deadline.left_s))
+        if self._deadline.is_over:
+            raise unproven(endpoint, self._deadline.timeout_s)
         self._unclear = True
 
     def _again(self, trouble: Trouble) -> bool:

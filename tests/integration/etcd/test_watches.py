@@ -25,6 +25,7 @@ from tests.integration.etcd.tools import (
 )
 
 ROUNDS = 40
+TRIES = 8
 
 
 @pytest.mark.xdist_group("etcd-cluster")
@@ -32,15 +33,23 @@ def test_a_watch_that_goes_on_at_a_member_behind_misses_nothing(cluster: EtcdSer
     """The stream breaks with a release that no view has taken, and goes on at a member behind it.
 
     What lies between that member's revision and ours is never sent there. A view that took the
-    rest for whole showed the shard as held for good.
+    rest for whole showed the shard as held for good. The member may be told of the rest before it
+    reads our request; then nothing needs replacing, and it is tried again.
     """
+    assert any(_replaced_at_a_member_behind(cluster) for _ in range(TRIES)), (
+        "the stream that could not go on was never replaced"
+    )
+
+
+def _replaced_at_a_member_behind(cluster: EtcdServers) -> bool:
+    """Whether the stream was opened anew; that nothing is missed is asserted in either case."""
     group, leader = group_name(), cluster.leader()
     behind, ahead = cluster.followers()
     with (
         FaultProxy((ahead.host, ahead.port)) as near,
         FaultProxy((behind.host, behind.port)) as far,
-        opened(f"etcd://{leader.hostport}/unused", timeout_s=3.0) as writer,
-        opened(f"etcd://{near.hostport},{far.hostport}/unused", timeout_s=3.0) as store,
+        opened(f"etcd://{leader.hostport}/unused") as writer,
+        opened(f"etcd://{near.hostport},{far.hostport}/unused") as store,
     ):
         keys = role_of(writer, group, shards=3)
         session = writer.open_session(group, record(), 60)
@@ -65,14 +74,15 @@ def test_a_watch_that_goes_on_at_a_member_behind_misses_nothing(cluster: EtcdSer
         time.sleep(0.4)  # the stream asks the member behind, which is not there yet
         rung.clear()
         behind.resume()
-        assert rung.wait(8.0), "the stream that could not go on was not replaced"
+        replaced = rung.wait(4.0)
         session.amend([Tenure(keys[1], tokens[1], Note(member="later"))])
         assert wait_until(
-            lambda: store.view(group).claims[keys[1]].note.member == "later", within_s=5.0
+            lambda: store.view(group).claims[keys[1]].note.member == "later", within_s=20.0
         )
         assert store.view(group).claims[keys[0]].session is None
         watch.close()
         session.close()
+    return replaced
 
 
 @pytest.mark.xdist_group("etcd")
