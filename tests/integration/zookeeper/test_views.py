@@ -229,7 +229,7 @@ def test_a_large_old_generation_is_removed_by_and_by(
 ) -> None:
     """What there was no time for goes with later views; nobody is woken for it."""
     group = group_name()
-    with opened(zookeeper_server.hosts) as writer, opened(proxy.hostport, timeout_s=1.0) as store:
+    with opened(zookeeper_server.hosts) as writer, opened(proxy.hostport, timeout_s=4.0) as store:
         role = role_of(writer, group, shards=SHARDS)
         session = writer.open_session(group, record_of(), 30.0)
         claims = taken(session, writer, group)
@@ -241,7 +241,7 @@ def test_a_large_old_generation_is_removed_by_and_by(
             pass
         with bare(zookeeper_server.hosts) as client:
             bell = client.exists(f"/{group}/bell").version
-            proxy.requests.set(bandwidth_bytes_s=100_000)  # of some 150,000
+            proxy.requests.set(bandwidth_bytes_s=20_000)  # of some 150,000
             store.put_role(group, replace(role, generation=2, shape=Shape(1, 1)))
             left = len(client.get_children(f"/{group}/claims"))
             assert 0 < left < SHARDS
