@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property, lru_cache
 from types import MappingProxyType
@@ -393,8 +393,6 @@ class View:
 
         For stores: `session`, `record` and `ttl_s` of each member must be the same.
         """
-        newer = replace(self, members=members)
-        newer.__dict__["memo"] = self.memo
-        if "by_session" in self.__dict__:
-            newer.__dict__["by_session"] = self.by_session
+        newer = object.__new__(View)  # `replace` takes four times as long, and each read makes one
+        newer.__dict__.update(self.__dict__, memo=self.memo, members=members)
         return newer

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from coord.config import Timing
 from coord.core.assignment import spread
@@ -76,7 +77,7 @@ class Audit:
         for session, seen in beacons.items():
             if session == own:
                 continue
-            for overdue in _overdue(seen):
+            for overdue in _overdue(seen.payload):
                 suspect = Suspect(session, overdue.key, overdue.token)
                 case = self._cases.get(suspect)
                 if case is None or case.progress != overdue.progress:
@@ -94,12 +95,13 @@ class Audit:
         )
 
 
-def _overdue(seen: BeaconSeen) -> tuple[Overdue, ...]:
-    """What a beacon admits; nothing if it cannot be read.
+@lru_cache(maxsize=256)
+def _overdue(payload: bytes) -> tuple[Overdue, ...]:
+    """What a beacon admits; nothing if it cannot be read. Most of them say the same: nothing.
 
     It was written by a peer, perhaps of a later release: it must not end the member that reads it.
     """
     try:
-        return Beacon.from_bytes(seen.payload).overdue
+        return Beacon.from_bytes(payload).overdue
     except (ValueError, TypeError, AttributeError):
         return ()

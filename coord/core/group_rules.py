@@ -24,6 +24,7 @@ from coord.spi import BeaconSeen, Tenure
 __all__ = ["GroupRules"]
 
 _INF = float("inf")
+_OPENING, _LIVE = SessionPhase.OPENING, SessionPhase.LIVE
 _COALESCE_S = 0.005
 
 
@@ -41,7 +42,7 @@ class GroupRules:
 
     def _looks(self) -> bool:
         keeper = self._m.keeper
-        if keeper.phase is SessionPhase.OPENING:
+        if keeper.phase is _OPENING:
             return self._m.duplicate is not None
         return keeper.renewing
 
@@ -50,21 +51,22 @@ class GroupRules:
         m = self._m
         if not self._looks():
             return
-        m.peers.on_lost(m.attended.lost(now), now)
-        evict, read = m.peers.dead(now)
+        peers, reading = m.peers, m.reading
+        peers.on_lost(m.attended.lost(now), now)
+        evict, read = peers.dead(now)
         for observed in evict:
             m.emit(c.Evict(observed))
         session = m.keeper.session
         if session is not None and self._outdated() and now >= m.retry_s:
             m.updating = True  # before the view is read, which then shows it
             m.emit(c.UpdateRecord(session, m.record()))
-        wanted = (read or now >= m.reading.due_s) and now >= m.reading.retry_s
-        if wanted and not m.reading.outstanding:
-            m.reading.outstanding = True
-            m.reading.due_s = _INF  # a wake from now on asks for another read
+        wanted = (read or now >= reading.due_s) and now >= reading.retry_s
+        if wanted and not reading.outstanding:
+            reading.outstanding = True
+            reading.due_s = _INF  # a wake from now on asks for another read
             m.emit(c.ReadView())
         if session is not None and now >= m.audit.due_s() and self._audits(session):
-            m.reading.beacons_outstanding = True
+            reading.beacons_outstanding = True
             m.audit.asked(now)
             m.emit(c.ReadBeacons())
 
@@ -76,11 +78,12 @@ class GroupRules:
 
     def _audits(self, session: str) -> bool:
         m = self._m
+        view = m.reading.view
         return (
-            m.keeper.phase is SessionPhase.LIVE
+            m.keeper.phase is _LIVE
+            and view is not None
             and not m.reading.beacons_outstanding
-            and m.reading.view is not None
-            and m.audit.is_auditor(m.reading.view, session)
+            and m.audit.is_auditor(view, session)
         )
 
     # --- views -------------------------------------------------------------------------------
@@ -173,11 +176,13 @@ class GroupRules:
         m = self._m
         if not self._looks():
             return _INF
-        due = _INF
-        if not m.reading.outstanding:
-            due = max(m.reading.retry_s, min(m.reading.due_s, m.peers.next_due_s()))
-        if m.keeper.session is not None and self._audits(m.keeper.session):
+        due, reading, session = _INF, m.reading, m.keeper.session
+        if not reading.outstanding:
+            due = max(reading.retry_s, min(reading.due_s, m.peers.next_due_s()))
+        if session is None:
+            return due
+        if self._audits(session):
             due = min(due, m.audit.due_s())
-        if m.keeper.session is not None and self._outdated():
+        if self._outdated():
             due = min(due, m.retry_s)
         return due

@@ -43,6 +43,8 @@ class Keeper:
         self.phase = SessionPhase.IDLE
         self.renewing = False
         """Whether the session is to be kept alive: follows the phase, and is asked at each step."""
+        self.pulse_s = _INF
+        """When the heartbeat thread is needed next; infinite if it is not. Asked at each step."""
         self.lease = Lease("")
         self.session: str | None = None
         self.ttl_s = timing.ttl_s
@@ -60,6 +62,12 @@ class Keeper:
         """Follow one edge of the table."""
         self.phase = next_session_phase(self.phase, signal)
         self.renewing = self.phase is SessionPhase.LIVE or self.phase is SessionPhase.LEAVING
+        self._beat_next(self._beat_due_s)
+
+    def _beat_next(self, due_s: float) -> None:
+        """A heartbeat is due then, unless one is outstanding or none is to be sent any more."""
+        self._beat_due_s = due_s
+        self.pulse_s = due_s if self.renewing and not self._beating else _INF
 
     def opened(self, opened: Opened, now: float) -> None:
         """The store gave us a session."""
@@ -70,7 +78,7 @@ class Keeper:
         self.lease = Lease(opened.session)
         self.lease.extend(opened.proof, self._timing)
         self._beating = False
-        self._beat_due_s = opened.proof.sent_at_s + self._timing.heartbeat_s
+        self._beat_next(opened.proof.sent_at_s + self._timing.heartbeat_s)
 
     def backoff(self, now: float) -> None:
         """Opening failed: try again later, and later each time, up to half a ttl."""
@@ -86,12 +94,13 @@ class Keeper:
         if not self.renewing or self._beating or now < self._beat_due_s:
             return False
         if now >= self.lease.stop_at_s:
-            self._beat_due_s = _INF  # given up for good, though the control side may not know yet
+            self._beat_next(_INF)  # given up for good, though the control side may not know yet
             return False
         if now - attentive_s > self._timing.control_timeout_s:
-            self._beat_due_s = now + self._timing.heartbeat_s
+            self._beat_next(now + self._timing.heartbeat_s)
             return False
         self._beating = True
+        self._beat_next(self._beat_due_s)
         return True
 
     def beat_proven(self, proof: Proof, now: float) -> None:
@@ -100,19 +109,22 @@ class Keeper:
         Nor does one that comes after the session was given up: its work is being stopped, and
         more trust would only make everybody wait longer for that.
         """
-        before = self.lease.trusted_until_s
+        lease = self.lease
+        before = lease.trusted_until_s
         self._beating = False
-        if not self.renewing or now >= self.lease.stop_at_s:
+        if not self.renewing or now >= lease.stop_at_s:
+            self._beat_next(self._beat_due_s)
             return
-        self.lease.extend(proof, self._timing)
-        self._beat_due_s = proof.sent_at_s + self._timing.heartbeat_s
-        if self.lease.trusted_until_s <= before:
-            self._beat_due_s = now + self._retry_s()
+        lease.extend(proof, self._timing)
+        if lease.trusted_until_s > before:
+            self._beat_next(proof.sent_at_s + self._timing.heartbeat_s)
+        else:
+            self._beat_next(now + self._retry_s())
 
     def beat_failed(self, now: float) -> None:
         """A heartbeat got no answer, or a passing refusal: try again soon."""
         self._beating = False
-        self._beat_due_s = now + self._retry_s()
+        self._beat_next(now + self._retry_s())
 
     def _retry_s(self) -> float:
         return min(self._timing.rpc_timeout_s, self._timing.heartbeat_s / 4) * (
@@ -123,13 +135,9 @@ class Keeper:
         """Whether the session has to be given up now for want of proof."""
         return self.renewing and now >= self.lease.stop_at_s
 
-    def pulse_s(self) -> float:
-        """When the heartbeat thread is needed next; infinite if it is not."""
-        return self._beat_due_s if self.renewing and not self._beating else _INF
-
     def forget(self) -> None:
         """The session is over on our side: nothing of it is trusted or used again."""
         self.lease.revoke()
         self.session = None
         self.live_since_s = _INF
-        self._beat_due_s = _INF
+        self._beat_next(_INF)

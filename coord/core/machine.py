@@ -31,9 +31,11 @@ from coord.spi import BeaconSeen, Claimed, Guarantees, Held, Proof
 __all__ = ["Machine"]
 
 _INF = float("inf")
-_ASLEEP = (SessionPhase.IDLE, SessionPhase.STOPPED)
-_QUIET = frozenset({e.Pulse, e.Done})
-"""What is handled without settling and yet brings nothing forward: heartbeats and their proofs."""
+_IDLE, _OPENING, _LIVE = SessionPhase.IDLE, SessionPhase.OPENING, SessionPhase.LIVE
+_LEAVING, _FADING, _STOPPED = SessionPhase.LEAVING, SessionPhase.FADING, SessionPhase.STOPPED
+"""The phases by a name of this file: an `Enum` looks its members up in Python, at each step."""
+_QUIET = frozenset({e.Tick, e.Pulse, e.Done})
+"""What, handled without settling, brings nothing forward: early ticks, heartbeats, their proofs."""
 
 
 class Machine:
@@ -107,20 +109,17 @@ class Machine:
     @property
     def pulse_s(self) -> float:
         """When the next `Pulse` is due; infinite while none is."""
-        return self.member.keeper.pulse_s()
+        return self.member.keeper.pulse_s
 
-    def step(self, event: e.Event) -> list[c.Command]:
+    def step(self, event: e.Event) -> Sequence[c.Command]:
         """Take in one event; return what to do, in this order."""
-        try:
-            handler = self._handlers[type(event)]
-        except KeyError:
-            raise InternalError(f"no handler for {type(event).__name__}") from None
+        kind = type(event)
+        handler = self._handlers.get(kind)
+        if handler is None:
+            raise InternalError(f"no handler for {kind.__name__}")
         if handler(event):
-            if type(event) is e.Tick and event.now < self._quiet_until_s:
-                self._ask_for_tick(event.now)
-            else:
-                self._settle(event.now)
-        elif type(event) not in _QUIET:
+            self._settle(event.now)
+        elif kind not in _QUIET:
             self._quiet_until_s = -_INF
         return self.member.take()
 
@@ -135,12 +134,12 @@ class Machine:
         if keeper.renewing:
             self._work.judge_late()
             self._work.drop_old_bars(now)
-            if keeper.phase is SessionPhase.LIVE:
+            if keeper.phase is _LIVE:
                 self._claims.decide(now)
             self._claims.flush(now)
-        if keeper.phase is SessionPhase.LEAVING or keeper.phase is SessionPhase.FADING:
+        if keeper.phase is _LEAVING or keeper.phase is _FADING:
             self._session.wind_down(now)
-        if keeper.phase is SessionPhase.OPENING:
+        if keeper.phase is _OPENING:
             self._session.open(now)
         self._group.act(now)
         self._quiet_until_s = self._next_due_s(now)
@@ -154,26 +153,27 @@ class Machine:
         was awake (`test_a_clock_that_leaps_while_a_session_is_given_up_makes_nobody_seem_dead`).
         """
         m = self.member
+        wake_s, phase = self._quiet_until_s, m.keeper.phase
+        if phase is not _IDLE and phase is not _STOPPED:
+            wake_s = min(wake_s, m.last_tick_s + m.timing.heartbeat_s)
+        self.wake_s = wake_s
         m.attended.attend(now)
-        self.wake_s = self._quiet_until_s
-        if m.keeper.phase not in _ASLEEP:
-            self.wake_s = min(self.wake_s, m.last_tick_s + m.timing.heartbeat_s)
-        m.attended.ask(self.wake_s)
+        m.attended.ask(wake_s)
 
     def _next_due_s(self, now: float) -> float:
         """Until when there is nothing to decide if nothing happens; ticks cost little till then."""
         m = self.member
         keeper, phase = m.keeper, m.keeper.phase
         due = self._group.wake_s()
-        if phase is SessionPhase.OPENING and not keeper.requested:
+        if phase is _OPENING and not keeper.requested:
             due = min(due, keeper.open_due_s)
-        elif phase is SessionPhase.FADING:
+        elif phase is _FADING:
             due = min(due, keeper.lease.trusted_until_s)
         elif keeper.renewing:
             due = min(due, keeper.lease.stop_at_s, self._work.wake_s(now))
             if m.tenures.unsent:
                 due = min(due, m.retry_s)
-        if phase is SessionPhase.LIVE:
+        if phase is _LIVE:
             for desk in m.desks.values():
                 due = min(due, max(desk.wake_s, m.retry_s))
         return due
@@ -190,8 +190,11 @@ class Machine:
         return True
 
     def _on_tick(self, event: e.Tick) -> bool:
-        self.member.last_tick_s = event.now
-        return True
+        self.member.last_tick_s = now = event.now
+        if now >= self._quiet_until_s:
+            return True
+        self._ask_for_tick(now)
+        return False
 
     def _on_pulse(self, event: e.Pulse) -> bool:
         self._session.pulse(event.now)
@@ -253,8 +256,10 @@ class Machine:
     # --- answers of the store ----------------------------------------------------------------
 
     def _on_done(self, event: e.Done) -> bool:
-        self._done[type(event.command)](event.command, event)
-        return type(event.command) is not c.Heartbeat
+        command = event.command
+        kind = type(command)
+        self._done[kind](command, event)
+        return kind is not c.Heartbeat
 
     def _on_failed(self, event: e.Failed) -> bool:
         ours = getattr(event.command, "session", None) == self.member.keeper.session

@@ -6,7 +6,7 @@ which event is being handled.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -137,9 +137,12 @@ class Member:
         """Add a command to what this step returns."""
         self._out.append(command)
 
-    def take(self) -> list[Command]:
+    def take(self) -> Sequence[Command]:
         """The commands gathered so far."""
-        out, self._out = self._out, []
+        out = self._out
+        if not out:
+            return ()
+        self._out = []
         return out
 
     def report(self, kind: str, detail: str) -> None:

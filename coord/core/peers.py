@@ -81,9 +81,12 @@ class Peers:
     def on_view(self, view: View, *, own: str | None, sent_at_s: float, now: float) -> None:
         """Take in a view whose request was sent at `sent_at_s` and whose reply came `now`."""
         known: dict[str, _Peer] = {}
+        place = 0
         for session, member in view.members.items():
             if session == own:
                 continue
+            if own is not None and session < own:
+                place += 1
             peer = self._known.get(session)
             seen_s = now if member.seen_at_s is None else min(now, member.seen_at_s)
             if peer is None:
@@ -100,7 +103,6 @@ class Peers:
         self._lost_by_view_s = self._lost_s
         self._next_s = self._refresh_s = None
         self._read_s = sent_at_s
-        place = sum(1 for session in known if own is not None and session < own)
         self._stagger_s = min(place, _STAGGER_PLACES) * _STAGGER_S
 
     def present_since_s(self, session: str) -> float:

@@ -40,11 +40,12 @@ class AttendedClock:
 
     def attend(self, now: float) -> None:
         """Count the time since the last step, up to the moment this one was asked for."""
-        if self._last_s is None or now > self._last_s:
+        last_s = self._last_s
+        if last_s is None:
+            self._first_s = self._last_s = now
+        elif now > last_s:
             self.now_s = self.reading(now)
             self._last_s = now
-            if self._first_s is None:
-                self._first_s = now
 
     def ask(self, wake_s: float) -> None:
         """Note when the next step is asked for."""
@@ -53,11 +54,11 @@ class AttendedClock:
     def reading(self, now: float) -> float:
         """The attended time of an event between two steps."""
         last_s = self._last_s
-        if last_s is None:
+        if last_s is None or now <= last_s:
             return self.now_s
-        fair = max(self._asked_s, last_s) + self._slack_s
-        passed = min(now, fair) - last_s
-        return self.now_s + passed if passed > 0.0 else self.now_s
+        fair_s = max(self._asked_s, last_s) + self._slack_s
+        passed_s = (now if now < fair_s else fair_s) - last_s
+        return self.now_s + passed_s
 
     def lost(self, now: float) -> float:
         """How much of the time since the first step was not attended."""
@@ -115,7 +116,7 @@ class DebtBook:
 
     def late(self, attended_s: float) -> list[Debt]:
         """Take out the debts that are due at `attended_s`."""
-        found = []
+        found: list[Debt] = []
         while self._heap and self._heap[0][0] <= attended_s:
             entry_s, debts = self._take_out()
             for debt in debts:

@@ -154,12 +154,13 @@ class SessionRules:
 
     def pulse(self, now: float) -> None:
         """Send a heartbeat if one is due and we deserve it."""
-        keeper = self._m.keeper
-        ticked_s, seen_s = self._m.last_tick_s, self._seen_s()
-        fresh_until_s = seen_s + self._m.peers.refresh_s()
+        m = self._m
+        keeper = m.keeper
+        ticked_s, seen_s = m.last_tick_s, self._seen_s()
+        fresh_until_s = seen_s + m.peers.refresh_s()
         if keeper.beat_now(now, min(ticked_s, fresh_until_s)) and keeper.session is not None:
-            self._m.emit(c.Heartbeat(keeper.session, self._beacon()))
-        patience_s = self._m.timing.control_timeout_s
+            m.emit(c.Heartbeat(keeper.session, self._beacon()))
+        patience_s = m.timing.control_timeout_s
         kind = why = ""
         if keeper.renewing and now - ticked_s > patience_s:
             kind, why = (

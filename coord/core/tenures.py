@@ -30,7 +30,6 @@ from coord.spi import Tenure
 
 __all__ = ["Tenancy", "Tenures"]
 
-_ACTIVE = frozenset({TenurePhase.LEADING, TenurePhase.STOPPING})
 _INF = float("inf")
 
 
@@ -47,16 +46,13 @@ class Tenancy(Debt):
     since_s: float = 0.0
     renewed_s: float = 0.0
     running: bool = False
+    active: bool = False
+    """Whether the claim is ours and its code may still be acting: follows the phase."""
     progressed: bool = False
     wiping: bool = False
     """Whether the store was told of the first progress, or is being told."""
     kind: EndingKind | None = None
     why: str = ""
-
-    @property
-    def active(self) -> bool:
-        """Whether the claim is ours and its code may still be acting."""
-        return self.phase in _ACTIVE
 
     def awaits(self, session: str) -> bool:
         """Whether the answer to the claim that `session` asked for is still expected."""
@@ -91,8 +87,9 @@ class Tenures:
         """Follow one edge of the table."""
         self.changes += 1
         self._counts[tenancy.phase] -= 1
-        tenancy.phase = next_tenure_phase(tenancy.phase, signal)
-        self._counts[tenancy.phase] += 1
+        tenancy.phase = phase = next_tenure_phase(tenancy.phase, signal)
+        tenancy.active = phase is TenurePhase.LEADING or phase is TenurePhase.STOPPING
+        self._counts[phase] += 1
 
     def __len__(self) -> int:
         return len(self._by_key)

@@ -28,6 +28,7 @@ from coord.model import EndingKind, Note
 __all__ = ["WorkRules"]
 
 _INF = float("inf")
+_LEADING, _STOPPING = TenurePhase.LEADING, TenurePhase.STOPPING
 _EPSILON_S = 1e-6
 """Float sums of attended time may miss a deadline by less than this; waking early would spin."""
 
@@ -55,14 +56,14 @@ class WorkRules:
     @staticmethod
     def _owes_stop(tenancy: Tenancy) -> bool:
         """Code that was asked to stop owes that, and nothing else buys it more time."""
-        return tenancy.phase is TenurePhase.STOPPING and tenancy.due_s != _INF
+        return tenancy.phase is _STOPPING and tenancy.due_s != _INF
 
     def rested(self, numbers: Iterable[int], now: float, *, cycled: bool) -> None:
         """Code entered `wait()`. Coming back to it after working shows that it is not wedged."""
         m = self._m
         for number in numbers:
             tenancy = m.tenures.numbered(number)
-            if tenancy is None or tenancy.phase is not TenurePhase.LEADING:
+            if tenancy is None or tenancy.phase is not _LEADING:
                 continue
             m.debts.settle(tenancy)
             if cycled:
@@ -70,19 +71,22 @@ class WorkRules:
 
     def progressed(self, event: e.WorkProgressed) -> None:
         """Code got something done."""
-        tenancy = self._m.tenures.numbered(event.number)
+        m = self._m
+        tenancy = m.tenures.numbered(event.number)
         if tenancy is None or not tenancy.active:
             return
         tenancy.count += 1
         if tenancy.due_s != _INF and not self._owes_stop(tenancy):
-            self._m.debts.owe(tenancy, self._m.attended.reading(event.now) + tenancy.timeout_s)
+            m.debts.owe(tenancy, m.attended.reading(event.now) + tenancy.timeout_s)
         self._made_progress(tenancy, event.now)
 
     def _made_progress(self, tenancy: Tenancy, now: float) -> None:
         """The first progress of a tenure wipes the endings that it inherited, but for the bars."""
         tenancy.progressed = True
+        if tenancy.wiping:
+            return
         m = self._m
-        if tenancy.wiping or not m.keeper.renewing or m.keeper.session is None or now < m.retry_s:
+        if not m.keeper.renewing or m.keeper.session is None or now < m.retry_s:
             return
         tenancy.wiping = True
         note = after_progress(tenancy.note, m.name)

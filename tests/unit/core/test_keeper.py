@@ -41,9 +41,9 @@ def _beat(keeper: Keeper, sent_s: float, answered_s: float) -> None:
 def test_heartbeats_are_due_from_the_sending_of_the_last_proven_one() -> None:
     """Slow replies must not stretch the interval beyond the budget."""
     keeper = _live(100.0, took_s=0.9)
-    assert keeper.pulse_s() == 102.5
+    assert keeper.pulse_s == 102.5
     _beat(keeper, 102.5, 103.4)
-    assert keeper.pulse_s() == 105.0
+    assert keeper.pulse_s == 105.0
 
 
 def test_no_heartbeat_is_sent_before_it_is_due() -> None:
@@ -55,7 +55,7 @@ def test_no_heartbeat_is_sent_before_it_is_due() -> None:
 def test_one_heartbeat_is_outstanding_at_most() -> None:
     keeper = _live(100.0)
     assert keeper.beat_now(102.5, attentive_s=102.5)
-    assert keeper.pulse_s() == _INF
+    assert keeper.pulse_s == _INF
     assert not keeper.beat_now(106.0, attentive_s=106.0)
 
 
@@ -65,7 +65,7 @@ def test_a_failed_heartbeat_is_tried_again_soon_and_moves_no_deadline(jitter: fl
     before = keeper.lease.trusted_until_s
     assert keeper.beat_now(102.5, attentive_s=102.5)
     keeper.beat_failed(103.5)
-    assert 103.5 < keeper.pulse_s() <= 103.5 + TIMING.rpc_timeout_s
+    assert 103.5 < keeper.pulse_s <= 103.5 + TIMING.rpc_timeout_s
     assert keeper.lease.trusted_until_s == before
 
 
@@ -74,7 +74,7 @@ def test_a_heartbeat_that_proves_nothing_new_is_tried_again_soon() -> None:
     before = keeper.lease.trusted_until_s
     assert keeper.beat_now(102.5, attentive_s=102.5)
     keeper.beat_proven(Proof(sent_at_s=100.0, ttl_s=10.0), 102.6)
-    assert 102.6 < keeper.pulse_s() <= 103.6
+    assert 102.6 < keeper.pulse_s <= 103.6
     assert keeper.lease.trusted_until_s == before
 
 
@@ -82,11 +82,11 @@ def test_the_budget_survives_as_many_timeouts_as_it_promises() -> None:
     """`attempts` heartbeats in a row time out, and the next is sent before work must stop."""
     keeper = _live(100.0, jitter=0.999)
     for _ in range(TIMING.attempts):
-        sent_s = keeper.pulse_s()
+        sent_s = keeper.pulse_s
         assert keeper.beat_now(sent_s, attentive_s=sent_s)
         keeper.beat_failed(sent_s + TIMING.rpc_timeout_s)
-    assert keeper.pulse_s() < keeper.lease.stop_at_s
-    assert keeper.beat_now(keeper.pulse_s(), attentive_s=keeper.pulse_s())
+    assert keeper.pulse_s < keeper.lease.stop_at_s
+    assert keeper.beat_now(keeper.pulse_s, attentive_s=keeper.pulse_s)
 
 
 # --- a half-dead member ----------------------------------------------------------------------
@@ -96,7 +96,7 @@ def test_no_heartbeat_is_sent_while_the_control_thread_is_silent() -> None:
     """A member that can renew but not work must not keep what it holds."""
     keeper = _live(100.0)
     assert not keeper.beat_now(102.5, attentive_s=102.5 - TIMING.control_timeout_s - 0.1)
-    assert keeper.pulse_s() == 105.0, "it looks again, and does not spin"
+    assert keeper.pulse_s == 105.0, "it looks again, and does not spin"
 
 
 def test_heartbeats_go_on_when_the_control_thread_ticks_again() -> None:
@@ -125,7 +125,7 @@ def test_from_stop_at_on_no_heartbeat_is_sent_even_before_anybody_has_noticed() 
     """The heartbeat thread wakes first after a pause: it must not revive what is given up."""
     keeper = _live(100.0)
     assert not keeper.beat_now(keeper.lease.stop_at_s, attentive_s=keeper.lease.stop_at_s)
-    assert keeper.pulse_s() == _INF
+    assert keeper.pulse_s == _INF
 
 
 def test_a_proof_that_comes_after_the_giving_up_buys_no_more_trust() -> None:
@@ -135,7 +135,7 @@ def test_a_proof_that_comes_after_the_giving_up_buys_no_more_trust() -> None:
     before = keeper.lease.trusted_until_s
     keeper.beat_proven(Proof(sent_at_s=107.0, ttl_s=10.0), 108.0)
     assert keeper.lease.trusted_until_s == before
-    assert keeper.pulse_s() == _INF
+    assert keeper.pulse_s == _INF
 
 
 def test_a_session_that_is_left_in_order_is_renewed_until_its_work_has_stopped() -> None:
@@ -152,7 +152,7 @@ def test_a_forgotten_session_is_not_trusted_and_not_renewed() -> None:
     keeper.forget()
     assert keeper.session is None
     assert keeper.lease.trusted_until_s == -_INF
-    assert keeper.pulse_s() == _INF
+    assert keeper.pulse_s == _INF
 
 
 @given(st.lists(st.tuples(st.floats(0.01, 6.0), st.booleans(), st.floats(0.0, 1.0)), max_size=30))

@@ -298,7 +298,7 @@ def test_an_opening_that_can_never_succeed_fails_the_member(error: CoordError) -
     (failed,) = machine.step(e.Failed(0.1, opening, 0.0, error))
     assert failed == c.Fail(error)
     assert machine.phase is SessionPhase.STOPPED
-    assert machine.step(e.Tick(100.0)) == []
+    assert not machine.step(e.Tick(100.0))
 
 
 def test_a_store_that_refuses_for_good_at_the_start_fails_the_member_and_later_does_not() -> None:

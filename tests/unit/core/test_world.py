@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import settings
@@ -158,7 +159,7 @@ def _calls_of_an_idle_minute(shards: int, monkeypatch: pytest.MonkeyPatch) -> in
 
     true = Machine.step
 
-    def step(self: Machine, event: e.Event) -> list[c.Command]:
+    def step(self: Machine, event: e.Event) -> Sequence[c.Command]:
         sys.setprofile(count)
         try:
             return true(self, event)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from collections.abc import Sequence
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_a_loop_that_the_collector_closes_inside_a_step_locks_nobody_out() -> No
             collected = threading.Event()
             step = engine.machine.step
 
-            def collecting(event: e.Event) -> list[Command]:
+            def collecting(event: e.Event) -> Sequence[Command]:
                 control = threading.current_thread().name == "coord-control"
                 if control and not collected.is_set():  # once: it takes long where much is loaded
                     gc.collect()
