@@ -19,7 +19,6 @@ anybody, or draws lots. Rules and their reasons:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import copy
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import count
@@ -76,17 +75,18 @@ class Shelf(Generic[K, V]):
         return self._items[key]
 
     def put(self, key: K, value: V) -> None:
-        self._unshare()
+        if self._picture is not None:
+            self._unshare()
         self._items[key] = value
 
     def drop(self, key: K) -> None:
-        self._unshare()
+        if self._picture is not None:
+            self._unshare()
         del self._items[key]
 
     def _unshare(self) -> None:
-        if self._picture is not None:
-            self._items = copy(self._items)
-            self._picture = None
+        self._items = self._items.copy()
+        self._picture = None
 
 
 @dataclass(slots=True)
@@ -105,6 +105,8 @@ class GroupState:
         self.name = name
         self.revision = 0
         self._rules = rules
+        self._sweeps = rules.manner is Manner.SERVER
+        self._tells = rules.manner is Manner.PROVEN
         self._rows: dict[str, _Row] = {}
         self._names: dict[str, str] = {}
         self._members: Shelf[str, LiveMember] = Shelf()
@@ -149,11 +151,11 @@ class GroupState:
         self._renew(now_s, session, self._members[session].seq + 1)
 
     def _renew(self, now_s: float, session: str, seq: int) -> None:
-        member = self._members[session]
-        late_s = self._rules.expiry_late_s - self._rules.lag_s
+        member, rules = self._members[session], self._rules
+        late_s = rules.expiry_late_s - rules.lag_s
         deadline_s = now_s + member.ttl_s + late_s
         self._rows[session].deadline_s = deadline_s
-        hint_s = deadline_s if self._rules.manner is Manner.PROVEN else None
+        hint_s = deadline_s if self._tells else None
         newer = LiveMember(  # in full: `replace` takes longer than all else in a heartbeat
             session=session,
             record=member.record,
@@ -200,12 +202,12 @@ class GroupState:
 
     def mark_gone(self, session: str) -> None:
         """Its process is provably dead, as a store on the same machine may see. Not a change."""
-        if session in self._rows and self._rules.manner is Manner.PROVEN:
+        if session in self._rows and self._tells:
             self._members.put(session, replace(self._members[session], gone=True))
 
     def sweep(self, now_s: float) -> None:
         """Where the store itself ends expired sessions, end those that are due by now."""
-        if self._rules.manner is not Manner.SERVER or now_s < self._due_s:
+        if not self._sweeps or now_s < self._due_s:
             return
         for session in [sid for sid, row in self._rows.items() if row.deadline_s <= now_s]:
             self._end(session)

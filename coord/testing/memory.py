@@ -236,9 +236,10 @@ class MemorySession:
 
     def heartbeat(self, beacon: bytes) -> Proof:
         """Renew, and publish `beacon`."""
-        sent_at_s = self._store.clock.now()
-        self._apply(lambda state, now: state.heartbeat(now, self._id, beacon))
-        return Proof(sent_at_s=sent_at_s, ttl_s=self.ttl_s, lag_s=self._opened.lag_s)
+        store, opened = self._store, self._opened
+        sent_at_s = store.clock.now()
+        store.apply(self._group, lambda state, now: state.heartbeat(now, self._id, beacon))
+        return Proof(sent_at_s=sent_at_s, ttl_s=opened.ttl_s, lag_s=opened.lag_s)
 
     def claim(self, requests: Sequence[ClaimRequest]) -> list[Claimed | Held]:
         """Try to take each key."""
@@ -380,7 +381,8 @@ class MemoryStore:
 
     def apply(self, group: str, request: Callable[[GroupState, float], T]) -> T:
         """Send one request of this handle."""
-        self._check_open()
+        if self._closed:
+            self._check_open()
         return self.server.apply(group, request)
 
     def _check_open(self) -> None:

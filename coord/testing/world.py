@@ -238,8 +238,7 @@ class World:
         end_ns = self.clock.now_ns + int(seconds * _NS)
         heap, clock = self._heap, self.clock
         while heap and heap[0][0] <= end_ns:
-            moment_ns, _, then, argument = heappop(heap)
-            clock.now_ns = moment_ns
+            clock.now_ns, _, then, argument = heappop(heap)
             then(argument)
         clock.now_ns = end_ns
 

@@ -23,12 +23,14 @@ class Call:
 
     __slots__ = ("answered", "command", "fate", "lane", "outcome", "reply_ns", "sent_at_s")
 
-    def __init__(self, lane: Lane, command: c.StoreCommand, fate: Fate, reply_ns: int) -> None:
+    def __init__(
+        self, lane: Lane, command: c.StoreCommand, fate: Fate, reply_ns: int, sent_at_s: float
+    ) -> None:
         self.lane = lane
         self.command = command
         self.fate = fate
         self.reply_ns = reply_ns
-        self.sent_at_s = 0.0
+        self.sent_at_s = sent_at_s
         self.answered = False
         self.outcome: object = None
         """What the store answered, or the error that stands for it."""

@@ -36,6 +36,8 @@ __all__ = ["Host"]
 
 _INF = float("inf")
 _STEPS_MAX = 20_000
+_DELIVER = Fate.DELIVER
+"""By a name of this file: an `Enum` looks its members up in Python, at each request."""
 
 
 class Host:
@@ -56,6 +58,9 @@ class Host:
         self.stalled = False
         self.dead = False
         self.steps = 0
+        self._true = world.clock
+        self._at = world.at
+        self._note = world.note
         self._frozen: list[tuple[Callable[[Any], None], Any]] = []
         self._queue: deque[c.StoreCommand] = deque()
         self._beats: deque[c.Heartbeat] = deque()
@@ -132,8 +137,8 @@ class Host:
 
     def after(self, delay_s: float, then: object) -> None:
         """Do something of this host in `delay_s` of its own seconds."""
-        due_ns = self.world.clock.now_ns + math.ceil(delay_s / self.clock.rate * NS)
-        self.world.at(due_ns, self._run, then)
+        due_ns = self._true.now_ns + math.ceil(delay_s / self.clock.rate * NS)
+        self._at(due_ns, self._run, then)
 
     def _run(self, then: Callable[[], None]) -> None:
         if self.dead:
@@ -150,14 +155,16 @@ class Host:
         if self.steps > self._steps_allowed:
             self._allow_steps()
         machine = self.machine
-        for command in machine.step(event):
+        commands = machine.step(event)
+        for command in commands:
             if type(command) is c.Heartbeat:
                 self._beats.append(command)
             elif isinstance(command, c.StoreCommand):
                 self._queue.append(command)
             else:
                 self._local.append(command)
-        if not self._control.busy:
+        control = self._control
+        if not control.busy and (commands or machine.wake_s < control.due_s):
             self._plan_control()
         heartbeat = self._heartbeat
         if not heartbeat.busy:
@@ -175,8 +182,8 @@ class Host:
     def _plan(self, lane: Lane, when_s: float) -> None:
         if when_s < lane.due_s:
             lane.due_s = when_s
-            lane.due_ns = self.clock.when_ns(when_s)
-            self.world.at(lane.due_ns, self._timer, lane)
+            lane.due_ns = due_ns = self.clock.when_ns(when_s)
+            self._at(due_ns, self._timer, lane)
 
     def _plan_control(self) -> None:
         if self._local or self._queue or self._woken or self._stop_wanted is not None:
@@ -185,17 +192,17 @@ class Host:
             self._plan(self._control, self.machine.wake_s)
 
     def _nudge_control(self) -> None:
-        now_ns = self.world.clock.now_ns
-        if not self._control.busy and now_ns < self._control.due_ns:
-            self._control.due_ns, self._control.due_s = now_ns, -_INF
-            self.world.at(now_ns, self._timer, self._control)
+        control, now_ns = self._control, self._true.now_ns
+        if not control.busy and now_ns < control.due_ns:
+            control.due_ns, control.due_s = now_ns, -_INF
+            self._at(now_ns, self._timer, control)
 
     def _timer(self, lane: Lane) -> None:
         if self.dead:
             return
         if self.paused or (self.stalled and lane is self._control):
             self._frozen.append((self._timer, lane))
-        elif lane.due_ns <= self.world.clock.now_ns and not lane.busy:
+        elif lane.due_ns <= self._true.now_ns and not lane.busy:
             lane.due_ns, lane.due_s = NEVER_NS, _INF
             lane.round()
 
@@ -203,30 +210,30 @@ class Host:
 
     def _control_round(self) -> None:
         """Ticks until there is a store call to make or nothing to do."""
-        while not self._control.busy:
-            self._control.busy = True  # the steps below plan nothing: this round is still going on
+        control = self._control
+        while not control.busy:
+            control.busy = True  # the steps below plan nothing: this round is still going on
             if self._stop_wanted is not None:
                 force, self._stop_wanted = self._stop_wanted, None
                 self._step(e.StopAsked(self.clock.now(), force))
             if self._woken:
                 self._woken = False
                 self._step(e.Wake(self.clock.now()))
-            self._step(e.Tick(self.clock.now()))
-            local = list(self._local)
-            self._local.clear()
+            now = self.clock.now()
+            self._step(e.Tick(now))
+            local, self._local = self._local, deque()
             for command in local:
                 self._deliver(command)
             if self._queue:
-                self._send(self._control, self._queue.popleft())
+                self._send(control, self._queue.popleft())
                 return
-            self._control.busy = False
+            control.busy = False
             if not (local or self._local or self._queue):
-                self._rest_control()
+                self._rest_control(now)
                 return
 
-    def _rest_control(self) -> None:
-        machine = self.machine
-        if machine.wake_s <= self.clock.now():
+    def _rest_control(self, now: float) -> None:
+        if self.machine.wake_s <= now:
             self.world.verdict.report(
                 f"{self.name} asks for a tick at once after a tick, with nothing to do"
             )
@@ -273,54 +280,65 @@ class Host:
     # --- the heartbeat lane ------------------------------------------------------------------
 
     def _heartbeat_round(self) -> None:
-        self._heartbeat.busy = True
-        self._step(e.Pulse(self.clock.now()))
+        lane, now = self._heartbeat, self.clock.now()
+        lane.busy = True
+        self._step(e.Pulse(now))
         if self._beats:
-            self._send(self._heartbeat, self._beats.popleft())
+            self._send(lane, self._beats.popleft())
             return
-        self._heartbeat.busy = False
-        if self.machine.pulse_s <= self.clock.now():
+        lane.busy = False
+        pulse_s = self.machine.pulse_s
+        if pulse_s <= now:
             self.world.verdict.report(f"{self.name} asks for a pulse at once after a pulse")
-        self._plan(self._heartbeat, self.machine.pulse_s)
+        self._plan(lane, pulse_s)
 
     # --- store calls -------------------------------------------------------------------------
 
     def _send(self, lane: Lane, command: c.StoreCommand) -> None:
         fate, request_ns, reply_ns = self.link.decide(command, self._draw_fare)
-        call = Call(lane, command, fate, reply_ns)
-        call.sent_at_s = self.clock.now()
+        call = Call(lane, command, fate, reply_ns, self.clock.now())
         lane.busy = True
-        world, now_ns = self.world, self.world.clock.now_ns
-        if fate is not Fate.DELIVER:
-            world.note(fate.value, self.name, type(command).__name__)
+        now_ns = self._true.now_ns
+        if fate is _DELIVER and request_ns is not None:
+            if request_ns + reply_ns > self._timeout_ns:
+                self._at(now_ns + self._timeout_ns, self._time_out, call)
+            self._at(now_ns + request_ns, self._land, call)
+        else:
+            self._send_badly(call, request_ns, now_ns)
+
+    def _send_badly(self, call: Call, request_ns: int | None, now_ns: int) -> None:
+        """The request is refused, is lost, or lands when nobody waits for it any more."""
+        fate, command = call.fate, call.command
+        if fate is not _DELIVER:
+            self._note(fate.value, self.name, type(command).__name__)
         if fate is Fate.REFUSE:
             call.outcome = refused(command)
-            world.at(now_ns + (request_ns or 0) + reply_ns, self._reply, call)
+            self._at(now_ns + (request_ns or 0) + call.reply_ns, self._reply, call)
             return
-        timely = fate is Fate.DELIVER and (request_ns or 0) + reply_ns <= self._timeout_ns
-        if not timely:
-            world.at(now_ns + self._timeout_ns, self._time_out, call)
+        if fate is not _DELIVER or call.reply_ns > self._timeout_ns:
+            self._at(now_ns + self._timeout_ns, self._time_out, call)
         if fate is Fate.LOSE_REQUEST:
             return
         if request_ns is None:
-            world.held.append((self._land, call))
+            self.world.held.append((self._land, call))
         else:
-            world.at(now_ns + request_ns, self._land, call)
+            self._at(now_ns + request_ns, self._land, call)
 
     def _land(self, call: Call) -> None:
         """The request takes effect in the store, whatever has become of its sender."""
-        world = self.world
-        world.note("land", self.name, type(call.command).__name__)
-        if type(call.command) is c.Depose:
-            world.verdict.deposed(call.command.tenure.key, call.command.tenure.token)
-        outcome = self._effects.outcome(call.command)
-        if call.answered or call.fate is not Fate.DELIVER or self.link.down:
-            if not call.answered and call.fate is Fate.DELIVER:
-                world.at(world.clock.now_ns + self._timeout_ns, self._time_out, call)
+        command = call.command
+        self._note("land", self.name, type(command).__name__)
+        if type(command) is c.Depose:
+            self.world.verdict.deposed(command.tenure.key, command.tenure.token)
+        outcome = self._effects.outcome(command)
+        if call.answered or call.fate is not _DELIVER:
+            return
+        if self.link.down:
+            self._at(self._true.now_ns + self._timeout_ns, self._time_out, call)
             return
         call.outcome = outcome
         if call.reply_ns:
-            world.at(world.clock.now_ns + call.reply_ns, self._reply, call)
+            self._at(self._true.now_ns + call.reply_ns, self._reply, call)
         else:
             self._reply(call)
 
@@ -346,10 +364,11 @@ class Host:
         self._step(event)  # the lane is still busy: it goes on with its own next round
         self.answered(call, event)
         lane.busy = False
-        if lane is self._control or self.machine.pulse_s <= now:
+        pulse_s = self.machine.pulse_s
+        if lane is self._control or pulse_s <= now:
             lane.round()
         else:
-            self._plan(lane, self.machine.pulse_s)
+            self._plan(lane, pulse_s)
 
     # --- watching ----------------------------------------------------------------------------
 

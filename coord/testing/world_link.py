@@ -16,6 +16,7 @@ from coord.testing.faults import Fate
 __all__ = ["Fare", "Link"]
 
 _NS = 1_000_000_000
+_DELIVER = Fate.DELIVER
 
 
 class Fare(NamedTuple):
@@ -73,7 +74,7 @@ class Link:
         """What becomes of this request. `draw` gives numbers in [0, 1)."""
         request_ns = _between(self.request_s, draw)
         reply_ns = _between(self.reply_s, draw)
-        scripted = self._scripted(command)
+        scripted = self._scripted(command) if self._rules else None
         if scripted is not None:
             return Fare(scripted, None if scripted is Fate.HOLD else request_ns, reply_ns)
         if self.down:
@@ -90,7 +91,7 @@ class Link:
                     held = fate is Fate.HOLD
                     return Fare(fate, _between(self.held_s, draw) if held else request_ns, reply_ns)
                 chance -= share
-        return Fare(Fate.DELIVER, request_ns, reply_ns)
+        return Fare(_DELIVER, request_ns, reply_ns)
 
     def _scripted(self, command: StoreCommand) -> Fate | None:
         for rule in self._rules:

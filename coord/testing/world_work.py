@@ -47,6 +47,9 @@ class Behaviour:
 
 
 STEADY = Behaviour()
+_STEADY, _WEDGED, _RAISES = Conduct.STEADY, Conduct.WEDGED, Conduct.RAISES
+_HEADLESS, _RETURNS = Conduct.HEADLESS, Conduct.RETURNS
+"""By names of this file: an `Enum` looks its members up in Python, at each act."""
 
 
 class Work:
@@ -56,6 +59,7 @@ class Work:
         "_asked",
         "_cycled",
         "_host",
+        "_later",
         "_resting_until_s",
         "given",
         "over",
@@ -70,6 +74,7 @@ class Work:
         """Whether the claim is known here to be gone, whatever the code does."""
         self.stuck = False
         self._host = host
+        self._later = host.after
         self._asked = False
         self._cycled = False
         self._resting_until_s = -_INF
@@ -78,9 +83,6 @@ class Work:
     @property
     def _behaviour(self) -> Behaviour:
         return self._host.behaviour(self.given.key)
-
-    def _later(self, delay_s: float, then: object) -> None:
-        self._host.after(delay_s, then)
 
     @property
     def may_act(self) -> bool:
@@ -109,29 +111,29 @@ class Work:
     def finish_round(self) -> None:
         """The round's work is done, or goes wrong, or never ends."""
         behaviour = self._behaviour
-        conduct = behaviour.conduct if self.rounds >= behaviour.after else Conduct.STEADY
+        conduct = behaviour.conduct if self.rounds >= behaviour.after else _STEADY
         self.rounds += 1
-        if conduct is Conduct.WEDGED:
+        if conduct is _WEDGED:
             self.stuck = True
             return
-        if conduct is Conduct.RAISES:
+        if conduct is _RAISES:
             self._end(EndingKind.RAISED)
             return
         if self.may_act:
             self._host.act(self)
         else:
             self._host.late(self)
-        if conduct is Conduct.HEADLESS:
+        if conduct is _HEADLESS:
             self._later(max(behaviour.work_s, behaviour.rest_s), self.finish_round)
-        elif conduct is Conduct.RETURNS:
+        elif conduct is _RETURNS:
             self._end(EndingKind.RETURNED)
         else:
-            self._host.post(e.WorkProgressed(self._host.clock.now(), self.given.number))
-            self._rest(behaviour.rest_s)
+            now = self._host.clock.now()
+            self._host.post(e.WorkProgressed(now, self.given.number))
+            self._rest(behaviour.rest_s, now)
 
-    def _rest(self, rest_s: float) -> None:
+    def _rest(self, rest_s: float, now: float) -> None:
         """Enter `wait()`."""
-        now = self._host.clock.now()
         self._host.post(e.WorkRested(now, self.given.number, self._cycled))
         self._cycled = True
         if self._asked:
