@@ -17,18 +17,17 @@ from typing import Any
 import rich_click as click
 from click.exceptions import Exit
 
-from coord.cli.chaos_words import Lines, faults_json, print_faults, print_verdict, verdict_json
+from coord.cli.chaos_words import faults_json, print_faults, print_verdict, verdict_json
 from coord.cli.exits import ExitCode
 from coord.cli.options import Whole
 from coord.cli.output import console, error_console, print_json
-from coord.cli.playing import SIGNALLED, Interrupted, Signals, empty_directory
+from coord.cli.performing import interruptible, performed
+from coord.cli.playing import Interrupted, empty_directory
 from coord.cli.sim import simulating, tell_outcome
 from coord.errors import CoordError
 from coord.lab.chaos.preflight import check as preflight
 from coord.lab.chaos.reading import MOST_ROUNDS, Overrides, read
-from coord.lab.chaos.run import perform
 from coord.lab.chaos.saved import load_run
-from coord.lab.chaos.scenario import Scenario
 from coord.lab.chaos.verdict import Verdict, judge
 from coord.lab.sim.run import simulate as run_simulation
 from coord.lab.sim.scenario import setting_of
@@ -134,13 +133,13 @@ def chaos(
         if events is not None:
             raise click.UsageError("--events keeps what real processes did; not with --simulate")
         raise Exit(_simulated(scenario, overrides, as_json=as_json))
-    with _interruptible() as signals:
+    with interruptible() as signals:
         with signals.breaking():
             plan = read(scenario, overrides)
         preflight(plan, str(scenario))
         signals.check()
         with _kept(events) as kept:
-            verdict = _performed(plan, kept.directory.absolute(), signals)
+            verdict = performed(plan, kept.directory.absolute(), signals)
             kept.keep = kept.keep or not verdict.kept
     _tell(verdict, kept.directory if kept.keep else None, as_json=as_json)
 
@@ -161,7 +160,7 @@ def check(*, directory: Path, as_json: bool) -> None:
 @_JSON
 def list_faults(*, as_json: bool) -> None:
     """List the faults: what each does, whom it strikes, its options, what is missing here."""
-    with _interruptible() as signals:
+    with interruptible() as signals:
         told = faults_json()  # asks the machine
         signals.check()
     if as_json:
@@ -199,37 +198,6 @@ def _tell(verdict: Verdict, directory: Path | None, *, as_json: bool) -> None:
         print_verdict(console(), verdict, directory)
     if not verdict.kept:
         raise Exit(ExitCode.NO)
-
-
-@contextmanager
-def _interruptible() -> Iterator[Signals]:
-    """Signals are noted while the block runs; one that ended it becomes the exit code."""
-    try:
-        with Signals() as signals:
-            try:
-                yield signals
-            except CoordError:
-                signals.check()  # what a signal broke off may call it an error of its own
-                raise
-    except Interrupted as signalled:
-        error_console().print("interrupted: all is healed, whatever was started is stopped")
-        raise Exit(SIGNALLED + signalled.args[0]) from None
-
-
-def _performed(plan: Scenario, events: Path, signals: Signals) -> Verdict:
-    with tempfile.TemporaryDirectory(prefix="coord-chaos-") as work:
-        screen = Lines(error_console())
-        screen.say(plan.title, style="bold")
-        verdict = perform(
-            plan,
-            work=Path(work),
-            events=events,
-            screen=screen,
-            interrupted=signals.check,
-            breaking=signals.breaking,
-        )
-        signals.check()
-    return verdict
 
 
 class _Kept:

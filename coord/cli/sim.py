@@ -1,12 +1,12 @@
 """`coord sim`: one setting in virtual time, and what it costs in gap, split and faux.
 
-Owns the command, its words, that `sweep` is another one, and what it adds to `coord.report/1`.
+Owns the command, its words, which words are other commands, and what it adds to `coord.report/1`.
 What happens is `coord.lab.sim`'s, what is said of it follows from its report.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import rich_click as click
 from click.core import ParameterSource
 from rich.text import Text
 
+from coord.cli.calibrate import calibrate
 from coord.cli.exits import ExitCode
 from coord.cli.options import Whole, duration_option
 from coord.cli.output import error_console, print_json, say, show
@@ -48,7 +49,7 @@ def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
 
 
 class _Sim(click.RichCommand):
-    """The command for one setting, unless its first word is `sweep`."""
+    """The command for one setting, unless its first word is that of another."""
 
     def make_context(
         self,
@@ -57,15 +58,19 @@ class _Sim(click.RichCommand):
         parent: click.Context | None = None,
         **extra: Any,  # noqa: ANN401  click's own signature
     ) -> click.Context:
-        """The context of `sweep` where that is the first word, else of ours.
+        """The context of `sweep` or `calibrate` where that is the first word, else of ours.
 
-        Only `--json` may stand before it: it means the same to both.
+        Only `--json` may stand before it: it means the same to all of them.
         """
         first = next((place for place, word in enumerate(args) if word != "--json"), 0)
-        if not args or args[first] != "sweep":
+        other = _OTHERS.get(args[first]) if args else None
+        if other is None:
             return super().make_context(info_name, args, parent, **extra)
         rest = args[:first] + args[first + 1 :]
-        return sweep.make_context(f"{info_name} sweep", rest, parent, **extra)
+        return other.make_context(f"{info_name} {args[first]}", rest, parent, **extra)
+
+
+_OTHERS: Mapping[str, click.Command] = {"sweep": sweep, "calibrate": calibrate}
 
 
 @click.command(name="sim", cls=_Sim)
@@ -127,6 +132,7 @@ def sim(
     kept; 1: one was broken. With --json: coord.report/1, with trace_hash (docs/sim.md).
 
     `coord sim sweep --grid FILE --out FILE` simulates many settings beside each other.
+    `coord sim calibrate SCENARIO.toml --out FILE` tells how far real processes are from it.
 
     \b
     Examples:

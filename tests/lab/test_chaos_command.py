@@ -20,7 +20,7 @@ import pytest
 from rich.console import Console
 
 from coord.cli import chaos as command
-from coord.cli import main
+from coord.cli import main, performing
 from coord.cli.chaos_words import Lines, print_faults, print_verdict, say_line
 from coord.cli.playing import Interrupted
 from coord.errors import ConfigError, CoordError, StoreUnavailable
@@ -144,7 +144,7 @@ def test_a_directory_is_as_it_was_if_nothing_came_of_the_run(
     if not made:
         run.mkdir()
     (tmp_path / "x.toml").write_text(KILL)
-    monkeypatch.setattr(command, "perform", _raising(StoreUnavailable("away"), begun=False))
+    monkeypatch.setattr(performing, "perform", _raising(StoreUnavailable("away"), begun=False))
     for _ in range(2):
         assert _ended(capsys, "x.toml", "--events", "run")[0] == 3
         assert run.exists() != made
@@ -161,7 +161,7 @@ def test_what_was_begun_stays_where_it_was_asked_for_and_is_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.toml").write_text(KILL)
-    monkeypatch.setattr(command, "perform", _raising(error, begun=True))
+    monkeypatch.setattr(performing, "perform", _raising(error, begun=True))
     found, out, err = _ended(capsys, "x.toml", "--events", "run")
     assert (found, out) == (code, "")
     assert "events until then: run" in err
@@ -179,7 +179,7 @@ def test_the_fleet_is_told_the_whole_path_of_its_events(
         raise StoreUnavailable("away")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command, "perform", play)
+    monkeypatch.setattr(performing, "perform", play)
     (tmp_path / "x.toml").write_text(KILL)
     _ended(capsys, "x.toml", "--events", "run")
     assert seen == [tmp_path / "run"]

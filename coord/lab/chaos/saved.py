@@ -33,6 +33,7 @@ __all__ = [
     "RUN_SCHEMA",
     "SCENARIO",
     "keep",
+    "load_facts",
     "load_run",
     "logs_in",
     "note",
@@ -89,6 +90,11 @@ def keep(directory: Path, verdict: Verdict) -> None:
 
 def load_run(directory: Path) -> tuple[Facts, Log]:
     """What can be judged again. Raises UsageError if anything of it is missing or damaged."""
+    return load_facts(directory), load(directory)
+
+
+def load_facts(directory: Path) -> Facts:
+    """The facts of a run whose logs are all there. Raises UsageError as `load_run` does."""
     if not os.path.isdir(directory):  # noqa: PTH112 (Path raises where this is no)
         what = "is no directory" if os.path.exists(directory) else "cannot be found"  # noqa: PTH110
         raise UsageError(f"{directory} {what}", cure="Give the directory of a run. " + _AGAIN)
@@ -105,7 +111,7 @@ def load_run(directory: Path) -> tuple[Facts, Log]:
                 f"{file} is damaged: it has {file.stat().st_size} of {size} bytes",
                 cure="Bring it back from where it was copied. " + _AGAIN,
             )
-    return facts, load(directory)
+    return facts
 
 
 def _facts(file: Path) -> Facts:

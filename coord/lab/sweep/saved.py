@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from coord._version import __version__
-from coord.errors import ConfigError
+from coord.lab.json_file import JsonFile, Kind
 from coord.lab.pauses import write_whole
 from coord.lab.sweep.grid import Grid, setting_json
 from coord.lab.sweep.intervals import CONFIDENCE, METHODS
@@ -21,8 +21,9 @@ __all__ = ["SWEEP_SCHEMA", "points_of", "read_sweep", "sweep_json", "write_sweep
 
 SWEEP_SCHEMA = "coord.sweep/1"
 _AGAIN = "Name another --out, or remove this file; docs/sweep.md describes it."
+_OTHER = "Read it with the release that wrote it, or sweep again into another file."
 _SHORT = 60
-_POINT: Mapping[str, type | tuple[type, ...]] = {
+_POINT: Mapping[str, Kind] = {
     "index": int,
     "setting": dict,
     "kept": bool,
@@ -73,7 +74,7 @@ def write_sweep(path: Path, sweep: Mapping[str, Any]) -> None:
 
 def read_sweep(path: Path) -> dict[str, Any]:
     """A sweep, whole or begun. Raises ConfigError with the file, the line, the cause, the cure."""
-    return _Saved(path).sweep
+    return _opened(path).content
 
 
 def points_of(path: Path, grid: Grid) -> dict[int, dict[str, Any]]:
@@ -83,8 +84,8 @@ def points_of(path: Path, grid: Grid) -> dict[int, dict[str, Any]]:
     """
     if not path.exists():
         return {}
-    saved = _Saved(path)
-    sweep = saved.sweep
+    saved = _opened(path)
+    sweep = saved.content
     if sweep["coord"] != __version__:
         saved.refuse(
             '"coord"', f"it was made by coord {sweep['coord']}, and this is {__version__}", _AGAIN
@@ -118,55 +119,8 @@ def _short(value: object) -> str:
     return told if len(told) <= _SHORT else f"{told[:_SHORT]}…"
 
 
-class _Saved:
-    """A file, and where in it everything stands."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self.text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is no text"
-            raise ConfigError(f"{path} cannot be read: {reason}", cure=_AGAIN) from error
-        try:
-            found = json.loads(self.text)
-        except json.JSONDecodeError as error:
-            raise ConfigError(
-                f"{path}, line {error.lineno}: it is no JSON: {error.msg}", cure=_AGAIN
-            ) from error
-        except (RecursionError, ValueError) as error:
-            raise ConfigError(f"{path} is no JSON of this form: {error}", cure=_AGAIN) from error
-        if not isinstance(found, dict):
-            raise ConfigError(f"{path}, line 1: it is no JSON object", cure=_AGAIN)
-        self.sweep: dict[str, Any] = found
-        self._check()
-
-    def _check(self) -> None:
-        schema = self.sweep.get("schema")
-        if schema != SWEEP_SCHEMA:
-            told = "not said" if schema is None else repr(schema)
-            self.refuse(
-                '"schema"',
-                f"its schema is {told}, and this release reads {SWEEP_SCHEMA}",
-                "Read it with the release that wrote it, or sweep again into another file.",
-            )
-        for key, kind in (("coord", str), ("grid", dict), ("points", list), ("skipped", list)):
-            if not isinstance(self.sweep.get(key), kind):
-                self.refuse(f'"{key}"', f"{key} is missing, or of another kind", _AGAIN)
-        for number, point in enumerate(self.sweep["points"]):
-            if not isinstance(point, dict):
-                self.refuse('"points"', f"point {number + 1} is no object", _AGAIN)
-            for name, allowed in _POINT.items():
-                if not isinstance(point.get(name), allowed):
-                    cause = f"{name} of point {number + 1} is missing, or of another kind"
-                    self.refuse('"index"', cause, _AGAIN, number=number)
-
-    def refuse(self, word: str, cause: str, cure: str, *, number: int = 0) -> NoReturn:
-        """Raise, with the line of the word, where it stands for that time."""
-        offset = -1
-        for _ in range(number + 1):
-            offset = self.text.find(word, offset + 1)
-            if offset < 0:
-                raise ConfigError(f"{self.path}: {cause}", cure=cure)
-        line = self.text.count("\n", 0, offset) + 1
-        raise ConfigError(f"{self.path}, line {line}: {cause}", cure=cure)
+def _opened(path: Path) -> JsonFile:
+    file = JsonFile(path, schema=SWEEP_SCHEMA, again=_AGAIN, other=_OTHER)
+    file.need({"coord": str, "grid": dict, "points": list, "skipped": list})
+    file.need_of_each("points", "point", _POINT)
+    return file
