@@ -40,35 +40,40 @@ class GroupRules:
         """The store says: look again. Wakes that come together make one read."""
         self._m.look_at(now + _COALESCE_S)
 
-    def _looks(self) -> bool:
-        keeper = self._m.keeper
-        if keeper.phase is _OPENING:
-            return self._m.duplicate is not None
-        return keeper.renewing
+    def act(self, now: float) -> float:
+        """Evict, say who we are, read and audit, as far as each is due.
 
-    def act(self, now: float) -> None:
-        """Evict, say who we are, read and audit, as far as each is due."""
+        Returns when there is something to do next.
+        """
         m = self._m
-        if not self._looks():
-            return
-        peers, reading = m.peers, m.reading
+        keeper, peers, reading = m.keeper, m.peers, m.reading
+        if not keeper.renewing and not (keeper.phase is _OPENING and m.duplicate is not None):
+            return _INF
         peers.on_lost(m.attended.lost(now), now)
         evict, read = peers.dead(now)
         for observed in evict:
             m.emit(c.Evict(observed))
-        session = m.keeper.session
-        if session is not None and self._outdated() and now >= m.retry_s:
-            m.updating = True  # before the view is read, which then shows it
+        session = keeper.session
+        tells = session is not None and self._outdated()
+        if session is not None and tells and now >= m.retry_s:
+            tells, m.updating = False, True  # before the view is read, which then shows it
             m.emit(c.UpdateRecord(session, m.record()))
         wanted = (read or now >= reading.due_s) and now >= reading.retry_s
         if wanted and not reading.outstanding:
             reading.outstanding = True
             reading.due_s = _INF  # a wake from now on asks for another read
             m.emit(c.ReadView())
-        if session is not None and now >= m.audit.due_s() and self._audits(session):
-            reading.beacons_outstanding = True
+        audits = session is not None and self._audits(session)
+        if audits and now >= m.audit.due_s():
+            audits, reading.beacons_outstanding = False, True
             m.audit.asked(now)
             m.emit(c.ReadBeacons())
+        due = _INF
+        if not reading.outstanding:
+            due = max(reading.retry_s, min(reading.due_s, peers.next_due_s()))
+        if audits:
+            due = min(due, m.audit.due_s())
+        return min(due, m.retry_s) if tells else due
 
     def _outdated(self) -> bool:
         """Whether the store does not have our record as it is now, nor is being told."""
@@ -168,21 +173,3 @@ class GroupRules:
         )
         m.report("deposing", f"{holder.record.name} holds {suspect.key} and makes no progress")
         m.emit(c.Depose(Tenure(suspect.key, suspect.token, note)))
-
-    # --- waking ------------------------------------------------------------------------------
-
-    def wake_s(self) -> float:
-        """When `act` has something to do next."""
-        m = self._m
-        if not self._looks():
-            return _INF
-        due, reading, session = _INF, m.reading, m.keeper.session
-        if not reading.outstanding:
-            due = max(reading.retry_s, min(reading.due_s, m.peers.next_due_s()))
-        if session is None:
-            return due
-        if self._audits(session):
-            due = min(due, m.audit.due_s())
-        if self._outdated():
-            due = min(due, m.retry_s)
-        return due

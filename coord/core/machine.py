@@ -141,11 +141,10 @@ class Machine:
             self._session.wind_down(now)
         if keeper.phase is _OPENING:
             self._session.open(now)
-        self._group.act(now)
-        self._quiet_until_s = self._next_due_s(now)
-        self._ask_for_tick(now)
+        self._quiet_until_s = self._next_due_s(now, self._group.act(now))
+        self._ask_for_tick()
 
-    def _ask_for_tick(self, now: float) -> None:
+    def _ask_for_tick(self) -> None:
         """When something is due, or when silence would be mistaken for a stuck thread.
 
         While there is a session, is to be one or was one: a leap of the clock is known from a tick
@@ -155,16 +154,18 @@ class Machine:
         m = self.member
         wake_s, phase = self._quiet_until_s, m.keeper.phase
         if phase is not _IDLE and phase is not _STOPPED:
-            wake_s = min(wake_s, m.last_tick_s + m.timing.heartbeat_s)
+            next_s = m.last_tick_s + m.timing.heartbeat_s
+            wake_s = next_s if next_s < wake_s else wake_s
         self.wake_s = wake_s
-        m.attended.attend(now)
         m.attended.ask(wake_s)
 
-    def _next_due_s(self, now: float) -> float:
-        """Until when there is nothing to decide if nothing happens; ticks cost little till then."""
+    def _next_due_s(self, now: float, due: float) -> float:
+        """Until when there is nothing to decide if nothing happens; ticks cost little till then.
+
+        `due`: when there is something to do about the group.
+        """
         m = self.member
         keeper, phase = m.keeper, m.keeper.phase
-        due = self._group.wake_s()
         if phase is _OPENING and not keeper.requested:
             due = min(due, keeper.open_due_s)
         elif phase is _FADING:
@@ -175,7 +176,8 @@ class Machine:
                 due = min(due, m.retry_s)
         if phase is _LIVE:
             for desk in m.desks.values():
-                due = min(due, max(desk.wake_s, m.retry_s))
+                if desk.wake_s < due:
+                    due = min(due, max(desk.wake_s, m.retry_s))
         return due
 
     def _soon(self, now: float) -> bool:
@@ -193,7 +195,8 @@ class Machine:
         self.member.last_tick_s = now = event.now
         if now >= self._quiet_until_s:
             return True
-        self._ask_for_tick(now)
+        self.member.attended.attend(now)
+        self._ask_for_tick()
         return False
 
     def _on_pulse(self, event: e.Pulse) -> bool:

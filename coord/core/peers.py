@@ -81,13 +81,11 @@ class Peers:
     def on_view(self, view: View, *, own: str | None, sent_at_s: float, now: float) -> None:
         """Take in a view whose request was sent at `sent_at_s` and whose reply came `now`."""
         known: dict[str, _Peer] = {}
-        place = 0
+        before = self._known
         for session, member in view.members.items():
             if session == own:
                 continue
-            if own is not None and session < own:
-                place += 1
-            peer = self._known.get(session)
+            peer = before.get(session)
             seen_s = now if member.seen_at_s is None else min(now, member.seen_at_s)
             if peer is None:
                 known[session] = _Peer(
@@ -103,6 +101,7 @@ class Peers:
         self._lost_by_view_s = self._lost_s
         self._next_s = self._refresh_s = None
         self._read_s = sent_at_s
+        place = 0 if own is None else [session < own for session in known].count(True)
         self._stagger_s = min(place, _STAGGER_PLACES) * _STAGGER_S
 
     def present_since_s(self, session: str) -> float:
@@ -118,7 +117,8 @@ class Peers:
         if due is None:
             patience_s = member.ttl_s * (1 + self._timing.drift) + self._lost_s - peer.lost_s
             due = peer.seen_s + patience_s
-        return max(due + self._stagger_s, peer.retry_s)
+        due += self._stagger_s
+        return due if due > peer.retry_s else peer.retry_s
 
     def _is_watched(self, peer: _Peer) -> bool:
         """Whether the store sees its heartbeats without us, and would end it without us."""

@@ -56,7 +56,8 @@ class AttendedClock:
         last_s = self._last_s
         if last_s is None or now <= last_s:
             return self.now_s
-        fair_s = max(self._asked_s, last_s) + self._slack_s
+        asked_s = self._asked_s
+        fair_s = (asked_s if asked_s > last_s else last_s) + self._slack_s
         passed_s = (now if now < fair_s else fair_s) - last_s
         return self.now_s + passed_s
 

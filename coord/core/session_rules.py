@@ -158,9 +158,13 @@ class SessionRules:
         keeper = m.keeper
         ticked_s, seen_s = m.last_tick_s, self._seen_s()
         fresh_until_s = seen_s + m.peers.refresh_s()
-        if keeper.beat_now(now, min(ticked_s, fresh_until_s)) and keeper.session is not None:
+        attentive_s = ticked_s if ticked_s < fresh_until_s else fresh_until_s
+        if keeper.beat_now(now, attentive_s) and keeper.session is not None:
             m.emit(c.Heartbeat(keeper.session, self._beacon()))
         patience_s = m.timing.control_timeout_s
+        if now - attentive_s <= patience_s:
+            self._said_silent = ""
+            return
         kind = why = ""
         if keeper.renewing and now - ticked_s > patience_s:
             kind, why = (
