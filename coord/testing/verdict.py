@@ -87,22 +87,26 @@ class Verdict:
         self.acts += 1
         key, session = given.key, given.lease.session
         token = self._raw.get((session, given.number))
-        if token is not None and (key, token) in self._deposed:
+        if self._deposed and token is not None and (key, token) in self._deposed:
             self.stale += 1
             return
         claim, holder = self._server.apply(
             self._group, lambda state, now_s: state.holding(now_s, key)
         )
-        if claim is None or holder is None or (claim.session, claim.token) != (session, token):
+        if not claim or not holder or claim.session != session or claim.token != token:
             self.report(f"{host.name} acts on {key} under {token}, yet the store has {claim}")
         elif holder.expires_at_s is not None and holder.expires_at_s < self._clock.now():
             self.report(f"{host.name} acts on {key} though its session may end at any time")
-        if given.token < self._acted.get(key, 0):
+        newest = self._acted.get(key, 0)
+        if given.token < newest:
             self.report(f"{host.name} acts on {key} under {given.token} after a newer token")
-        self._acted[key] = max(given.token, self._acted.get(key, 0))
-        if key.generation < self._generations.get(key.role, 0):
+        elif given.token > newest:
+            self._acted[key] = given.token
+        generation, newest = key.generation, self._generations.get(key.role, 0)
+        if generation < newest:
             self.report(f"{host.name} acts on {key} after a newer generation has")
-        self._generations[key.role] = max(key.generation, self._generations.get(key.role, 0))
+        elif generation > newest:
+            self._generations[key.role] = generation
 
     # --- what the store shows ----------------------------------------------------------------
 

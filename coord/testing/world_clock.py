@@ -57,10 +57,11 @@ class HostClock:
         """The first nanosecond of true time, not before now, at which this clock shows `own_s`."""
         if own_s == _INF:
             return NEVER_NS
-        true = self._true
-        moment_ns = self._origin_ns + math.ceil((own_s - self._origin_s) / self.rate * 1e9)
-        if moment_ns <= true.now_ns:
-            return true.now_ns
-        while self._origin_s + (moment_ns - self._origin_ns) * 1e-9 * self.rate < own_s:
+        now_ns, rate = self._true.now_ns, self.rate
+        origin_s, origin_ns = self._origin_s, self._origin_ns
+        moment_ns = origin_ns + math.ceil((own_s - origin_s) / rate * 1e9)
+        if moment_ns <= now_ns:
+            return now_ns
+        while origin_s + (moment_ns - origin_ns) * 1e-9 * rate < own_s:
             moment_ns += 1
         return moment_ns

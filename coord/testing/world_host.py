@@ -43,6 +43,14 @@ _DELIVER = Fate.DELIVER
 class Host:
     """One process on one machine. Made by `World.add`."""
 
+    __slots__ = (
+        *("world", "name", "clock", "link", "machine", "works", "behaviours", "reports"),
+        *("failure", "paused", "stalled", "dead", "steps"),
+        *("_true", "_at", "_note", "_keeper", "_effects", "_watch", "_draw_fare", "_timeout_ns"),
+        *("_frozen", "_queue", "_beats", "_local", "_stop_wanted", "_woken"),
+        *("_control", "_heartbeat", "_steps_allowed", "_next_allowance_ns"),
+    )
+
     def __init__(
         self, world: World, record: MemberRecord, *, clock: HostClock, shares_clock: bool
     ) -> None:
@@ -78,6 +86,7 @@ class Host:
         self._draw_fare = world.stream(f"link of {self.name}")
         draw = world.stream(f"machine of {self.name}")
         self.machine = Machine(record, world.timing, store.guarantees, draw)
+        self._keeper = self.machine.member.keeper
 
     # --- what tests do -----------------------------------------------------------------------
 
@@ -167,10 +176,8 @@ class Host:
         if not control.busy and (commands or machine.wake_s < control.due_s):
             self._plan_control()
         heartbeat = self._heartbeat
-        if not heartbeat.busy:
-            pulse_s = machine.pulse_s
-            if pulse_s < heartbeat.due_s:
-                self._plan(heartbeat, pulse_s)
+        if not heartbeat.busy and self._keeper.pulse_s < heartbeat.due_s:
+            self._plan(heartbeat, self._keeper.pulse_s)
 
     def _allow_steps(self) -> None:
         """No machine may keep its host busy for nothing."""
@@ -188,7 +195,7 @@ class Host:
     def _plan_control(self) -> None:
         if self._local or self._queue or self._woken or self._stop_wanted is not None:
             self._nudge_control()
-        elif self.machine.wake_s < self._control.due_s:
+        else:
             self._plan(self._control, self.machine.wake_s)
 
     def _nudge_control(self) -> None:
@@ -221,23 +228,22 @@ class Host:
                 self._step(e.Wake(self.clock.now()))
             now = self.clock.now()
             self._step(e.Tick(now))
-            local, self._local = self._local, deque()
-            for command in local:
-                self._deliver(command)
+            local = self._local
+            if local:
+                self._local = deque()
+                for command in local:
+                    self._deliver(command)
             if self._queue:
-                self._send(control, self._queue.popleft())
+                self._send(control, self._queue.popleft(), now)
                 return
             control.busy = False
             if not (local or self._local or self._queue):
-                self._rest_control(now)
+                if self.machine.wake_s <= now:
+                    self.world.verdict.report(
+                        f"{self.name} asks for a tick at once after a tick, with nothing to do"
+                    )
+                self._plan_control()
                 return
-
-    def _rest_control(self, now: float) -> None:
-        if self.machine.wake_s <= now:
-            self.world.verdict.report(
-                f"{self.name} asks for a tick at once after a tick, with nothing to do"
-            )
-        self._plan_control()
 
     def _deliver(self, command: c.Command) -> None:
         if isinstance(command, c.StartTerm):
@@ -284,19 +290,19 @@ class Host:
         lane.busy = True
         self._step(e.Pulse(now))
         if self._beats:
-            self._send(lane, self._beats.popleft())
+            self._send(lane, self._beats.popleft(), now)
             return
         lane.busy = False
-        pulse_s = self.machine.pulse_s
+        pulse_s = self._keeper.pulse_s
         if pulse_s <= now:
             self.world.verdict.report(f"{self.name} asks for a pulse at once after a pulse")
         self._plan(lane, pulse_s)
 
     # --- store calls -------------------------------------------------------------------------
 
-    def _send(self, lane: Lane, command: c.StoreCommand) -> None:
+    def _send(self, lane: Lane, command: c.StoreCommand, now: float) -> None:
         fate, request_ns, reply_ns = self.link.decide(command, self._draw_fare)
-        call = Call(lane, command, fate, reply_ns, self.clock.now())
+        call = Call(lane, command, fate, reply_ns, now)
         lane.busy = True
         now_ns = self._true.now_ns
         if fate is _DELIVER and request_ns is not None:
@@ -350,12 +356,12 @@ class Host:
     def _reply(self, call: Call) -> None:
         if self.dead or call.answered:
             return
-        if self.paused or (self.stalled and call.lane is self._control):
+        lane = call.lane
+        if self.paused or (self.stalled and lane is self._control):
             self._frozen.append((self._reply, call))
             return
         call.answered = True
-        lane, outcome, sent_at_s = call.lane, call.outcome, call.sent_at_s
-        now = self.clock.now()
+        now, outcome, sent_at_s = self.clock.now(), call.outcome, call.sent_at_s
         event: e.Done | e.Failed
         if isinstance(outcome, CoordError):
             event = e.Failed(now, call.command, sent_at_s, outcome)
@@ -364,7 +370,7 @@ class Host:
         self._step(event)  # the lane is still busy: it goes on with its own next round
         self.answered(call, event)
         lane.busy = False
-        pulse_s = self.machine.pulse_s
+        pulse_s = self._keeper.pulse_s
         if lane is self._control or pulse_s <= now:
             lane.round()
         else:

@@ -84,10 +84,9 @@ class Work:
     def _behaviour(self) -> Behaviour:
         return self._host.behaviour(self.given.key)
 
-    @property
-    def may_act(self) -> bool:
+    def may_act(self, now: float) -> bool:
         """What `term.check()` says: the deadline has not passed, as far as this host knows."""
-        return not self.over and self._host.clock.now() < self.given.lease.trusted_until_s
+        return not self.over and now < self.given.lease.trusted_until_s
 
     # --- what the runtime tells it -----------------------------------------------------------
 
@@ -98,7 +97,7 @@ class Work:
             return
         self._asked = True
         if self._resting_until_s > -_INF:
-            self._leave_rest()
+            self._leave_rest(self._host.clock.now())
 
     def unstick(self) -> None:
         """What wedged it is mended: it goes on where it stood."""
@@ -119,17 +118,18 @@ class Work:
         if conduct is _RAISES:
             self._end(EndingKind.RAISED)
             return
-        if self.may_act:
-            self._host.act(self)
+        host = self._host
+        now = host.clock.now()
+        if self.may_act(now):
+            host.act(self)
         else:
-            self._host.late(self)
+            host.late(self)
         if conduct is _HEADLESS:
             self._later(max(behaviour.work_s, behaviour.rest_s), self.finish_round)
         elif conduct is _RETURNS:
             self._end(EndingKind.RETURNED)
         else:
-            now = self._host.clock.now()
-            self._host.post(e.WorkProgressed(now, self.given.number))
+            host.post(e.WorkProgressed(now, self.given.number))
             self._rest(behaviour.rest_s, now)
 
     def _rest(self, rest_s: float, now: float) -> None:
@@ -153,13 +153,13 @@ class Work:
         now = self._host.clock.now()
         if now >= self._resting_until_s or now >= self.given.lease.stop_at_s:
             self._asked = self._asked or now >= self.given.lease.stop_at_s
-            self._leave_rest()
+            self._leave_rest(now)
         else:
             self._sleep(now)
 
-    def _leave_rest(self) -> None:
+    def _leave_rest(self, now: float) -> None:
         self._resting_until_s = -_INF
-        self._host.post(e.WorkBegan(self._host.clock.now(), self.given.number))
+        self._host.post(e.WorkBegan(now, self.given.number))
         if self._asked:
             self._stop()
         else:
