@@ -285,6 +285,7 @@ class MemoryStore:
     def __init__(self, server: MemoryServer | None = None, *, clock: Clock | None = None) -> None:
         self.server = MemoryServer() if server is None else server
         self.clock = self.server.clock if clock is None else clock
+        self._hints = self.clock is self.server.clock
         self._watches: list[MemoryWatch] = []
         self._closed = False
 
@@ -329,8 +330,7 @@ class MemoryStore:
 
     def view(self, group: str) -> View:
         """Read the group: one object as long as nothing has changed."""
-        hints = self.clock is self.server.clock
-        return self.apply(group, lambda state, now: state.view(now, hints=hints))
+        return self.apply(group, lambda state, now: state.view(now, hints=self._hints))
 
     def beacons(self, group: str) -> Mapping[str, BeaconSeen]:
         """The latest beacon of each live session."""

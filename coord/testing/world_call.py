@@ -1,6 +1,6 @@
 """Requests of a virtual host on their way, and the lanes that send them.
 
-Owns what a request carries and how its answer is stamped. Decides no fate: the link does.
+Owns what a request carries and what its proof is stamped with. Decides no fate: the link does.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from collections.abc import Callable
 
 from coord.core import commands as c
 from coord.errors import Certainty, StoreUnavailable
-from coord.spi import Proof
 from coord.testing.faults import Fate
 from coord.testing.world_clock import NEVER_NS
 
-__all__ = ["Call", "Lane", "refused", "stamped", "unheard"]
+__all__ = ["Call", "Lane", "SentClock", "refused", "unheard"]
 
 _INF = float("inf")
 
@@ -48,14 +47,20 @@ class Lane:
         self.round = round_
 
 
-def stamped(value: object, sent_at_s: float) -> object:
-    """The answer as a synchronous client would give it: proven from when the request was sent."""
-    if type(value) is Proof:
-        return Proof(sent_at_s=sent_at_s, ttl_s=value.ttl_s, lag_s=value.lag_s)
-    if type(value) is c.Opened:
-        proof = Proof(sent_at_s=sent_at_s, ttl_s=value.proof.ttl_s, lag_s=value.proof.lag_s)
-        return value._replace(proof=proof)
-    return value
+class SentClock:
+    """What a host's store stamps proofs with: a client does so before it sends, not at the landing.
+
+    Stands at the moment, on the host's clock, at which the request was sent that lands now.
+    """
+
+    __slots__ = ("sent_at_s",)
+
+    def __init__(self) -> None:
+        self.sent_at_s = 0.0
+
+    def now(self) -> float:
+        """Seconds on the host's clock."""
+        return self.sent_at_s
 
 
 def unheard(command: c.StoreCommand) -> StoreUnavailable:

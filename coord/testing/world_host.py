@@ -24,7 +24,7 @@ from coord.effects import Effects
 from coord.errors import CoordError
 from coord.model import ClaimKey, MemberRecord
 from coord.testing.faults import Fate
-from coord.testing.world_call import Call, Lane, refused, stamped, unheard
+from coord.testing.world_call import Call, Lane, SentClock, refused, unheard
 from coord.testing.world_clock import NEVER_NS, NS, HostClock
 from coord.testing.world_link import Link
 from coord.testing.world_work import STEADY, Behaviour, Work
@@ -45,10 +45,10 @@ class Host:
 
     __slots__ = (
         *("world", "name", "clock", "link", "machine", "works", "behaviours", "reports"),
-        *("failure", "paused", "stalled", "dead", "steps"),
-        *("_true", "_at", "_note", "_keeper", "_effects", "_watch", "_draw_fare", "_timeout_ns"),
-        *("_frozen", "_queue", "_beats", "_local", "_stop_wanted", "_woken"),
-        *("_control", "_heartbeat", "_steps_allowed", "_next_allowance_ns"),
+        *("failure", "paused", "stalled", "dead", "steps", "_steps_allowed", "_next_allowance_ns"),
+        *("_true", "_at", "_note", "_keeper", "_effects", "_sent", "_watch", "_draw_fare"),
+        *("_control", "_heartbeat", "_queue", "_beats", "_local", "_stop_wanted", "_woken"),
+        *("_frozen", "_timeout_ns"),
     )
 
     def __init__(
@@ -81,6 +81,7 @@ class Host:
         self._next_allowance_ns = 0
         self._timeout_ns = int(world.timing.rpc_timeout_s / clock.rate * NS)
         store = world.server.store() if shares_clock else world.server.store(clock=clock)
+        store.clock = self._sent = SentClock()
         self._effects = Effects(store, world.group, clock)
         self._watch = store.watch(world.group, self._change_seen)
         self._draw_fare = world.stream(f"link of {self.name}")
@@ -336,6 +337,7 @@ class Host:
         self._note("land", self.name, type(command).__name__)
         if type(command) is c.Depose:
             self.world.verdict.deposed(command.tenure.key, command.tenure.token)
+        self._sent.sent_at_s = call.sent_at_s
         outcome = self._effects.outcome(command)
         if call.answered or call.fate is not _DELIVER:
             return
@@ -361,12 +363,12 @@ class Host:
             self._frozen.append((self._reply, call))
             return
         call.answered = True
-        now, outcome, sent_at_s = self.clock.now(), call.outcome, call.sent_at_s
+        now, outcome = self.clock.now(), call.outcome
         event: e.Done | e.Failed
         if isinstance(outcome, CoordError):
-            event = e.Failed(now, call.command, sent_at_s, outcome)
+            event = e.Failed(now, call.command, call.sent_at_s, outcome)
         else:
-            event = e.Done(now, call.command, sent_at_s, stamped(outcome, sent_at_s))
+            event = e.Done(now, call.command, call.sent_at_s, outcome)
         self._step(event)  # the lane is still busy: it goes on with its own next round
         self.answered(call, event)
         lane.busy = False
