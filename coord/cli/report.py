@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,19 +16,22 @@ import rich_click as click
 from coord.cli.output import console, print_json
 from coord.config import parse_duration_s
 from coord.errors import ConfigError, UsageError
-from coord.lab.report import Limits, RunView, gather, page, sweep_view
+from coord.lab.calibration.saved import read_calibration
+from coord.lab.json_file import schema_of
+from coord.lab.report import Limits, RunView, calibration_view, gather, page, sweep_view
 from coord.lab.sweep.saved import read_sweep
 
 __all__ = ["check_place", "report", "write_page"]
 
 _SCHEMA = "coord.lab-report/1"
+_CALIBRATION = "coord.calibration/"
 _BEGINS = b"<!doctype html>"
 
 
 @click.command(name="report")
 @click.argument(
     "sources",
-    metavar="[SWEEP.json] DIR...",
+    metavar="[FILE.json] DIR...",
     nargs=-1,
     required=True,
     type=click.Path(path_type=Path),
@@ -56,12 +60,12 @@ def report(
     split_slo: str | None,
     as_json: bool,
 ) -> None:
-    """Write one HTML page of runs that were kept, and of sweeps.
+    """Write one HTML page of runs that were kept, of sweeps, and of calibrations.
 
     Who led when, what it cost, which rules were kept, what timings cost; it needs no network and
     nothing beside it. A directory is a run that `coord chaos --events DIR` kept, a file a sweep of
-    `coord sim sweep`. Exit code 0 once it is written, whatever the verdicts on it are.
-    docs/lab-report.md describes it.
+    `coord sim sweep` or a calibration of `coord sim calibrate`. Exit code 0 once it is written,
+    whatever the verdicts on it are. docs/lab-report.md describes it.
 
     \b
     Examples:
@@ -73,10 +77,14 @@ def report(
     _check_once(sources)
     limits = Limits(_limit_s(gap_slo), _limit_s(split_slo))
     files = [source for source in sources if source.is_file()]
-    sweeps = [sweep_view(read_sweep(file), str(file)) for file in files]
+    compared = [file for file in files if schema_of(file).startswith(_CALIBRATION)]
+    swept = [file for file in files if file not in compared]
+    sweeps = [sweep_view(read_sweep(file), str(file)) for file in swept]
+    calibrations = [calibration_view(read_calibration(file), str(file)) for file in compared]
     runs = [gather(source) for source in sources if source not in files]
-    size = write_page(out, page(runs, sweeps, limits))
-    _tell(runs, files, out, size, as_json=as_json)
+    size = write_page(out, page(runs, sweeps, limits, calibrations))
+    named = {"sweeps": swept, "calibrations": compared}
+    _tell(runs, named, out, size, as_json=as_json)
 
 
 def _limit_s(told: str | None) -> float | None:
@@ -138,14 +146,16 @@ def _unwritable(out: Path, why: str) -> ConfigError:
     )
 
 
-def _tell(runs: list[RunView], sweeps: list[Path], out: Path, size: int, *, as_json: bool) -> None:
+def _tell(
+    runs: list[RunView], named: Mapping[str, list[Path]], out: Path, size: int, *, as_json: bool
+) -> None:
     if as_json:
         print_json(
             {
                 "schema": _SCHEMA,
                 "page": str(out),
                 "bytes": size,
-                "sweeps": [str(file) for file in sweeps],
+                **{name: [str(file) for file in files] for name, files in named.items()},
                 "runs": [
                     {
                         "directory": str(run.directory),
@@ -163,7 +173,11 @@ def _tell(runs: list[RunView], sweeps: list[Path], out: Path, size: int, *, as_j
         for place in run.verdict.damaged:
             screen.print(f"damaged, and left out: {place}", markup=False, soft_wrap=True)
     broken = sum(not run.verdict.kept for run in runs)
-    parts = [f"{len(sweeps)} sweep{'s' if len(sweeps) > 1 else ''}"] if sweeps else []
+    parts = [
+        f"{len(files)} {name if len(files) > 1 else name.removesuffix('s')}"
+        for name, files in named.items()
+        if files
+    ]
     if runs:
         parts.append(f"{len(runs)} run{'s' if len(runs) > 1 else ''}")
         parts.append(f"{broken or 'none'} with a broken rule")

@@ -13,10 +13,19 @@ from typing import Any, NoReturn
 
 from coord.errors import ConfigError
 
-__all__ = ["JsonFile", "Kind"]
+__all__ = ["JsonFile", "Kind", "schema_of"]
 
 Kind = type | tuple[type, ...]
 """What a field may be."""
+
+
+def schema_of(path: Path) -> str:
+    """What a file says it is; empty if it says nothing, or cannot be read: its reader tells why."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return ""
+    return str(found.get("schema", "")) if isinstance(found, dict) else ""
 
 
 class JsonFile:

@@ -91,8 +91,14 @@ def test_a_deadline_is_told_in_real_time_and_what_was_jumped_over_at_the_jump(
 
 
 def test_outside_of_the_lab_there_is_no_such_clock(tmp_path: Path) -> None:
-    assert clock_of("m1", environ={}) is None
-    assert clock_of("m1", environ={FAILPOINTS_VARIABLE: str(tmp_path)}) is not None
+    lab = {FAILPOINTS_VARIABLE: str(tmp_path)}
+    assert clock_of("m1", store="etcd://h:1/g", environ={}) is None
+    assert clock_of("m1", store="etcd://h:1/g", environ=lab) is not None
+
+
+def test_on_a_file_members_of_the_lab_read_the_clock_that_all_read(tmp_path: Path) -> None:
+    lab = {FAILPOINTS_VARIABLE: str(tmp_path)}
+    assert clock_of("m1", store="sqlite:///fleet.db", environ=lab) is None
 
 
 def test_a_clock_that_nobody_reads_is_not_set(path: Path) -> None:

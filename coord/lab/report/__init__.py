@@ -5,8 +5,19 @@ Owns the public names of reporting. Measures and judges nothing: `coord.lab.meas
 """
 
 from coord.lab.report.choice import Limits, SweepView, sweep_view
+from coord.lab.report.compared import CalibrationView, calibration_view
 from coord.lab.report.gather import gather, viewed
 from coord.lab.report.model import RunView
 from coord.lab.report.page import page
 
-__all__ = ["Limits", "RunView", "SweepView", "gather", "page", "sweep_view", "viewed"]
+__all__ = [
+    "CalibrationView",
+    "Limits",
+    "RunView",
+    "SweepView",
+    "calibration_view",
+    "gather",
+    "page",
+    "sweep_view",
+    "viewed",
+]

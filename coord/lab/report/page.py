@@ -14,11 +14,13 @@ from importlib.resources import files
 
 from coord._version import __version__
 from coord.lab.report.choice import Limits, SweepView
+from coord.lab.report.compared import CalibrationView
 from coord.lab.report.ecdf import ecdf, samples
 from coord.lab.report.gantt import LEFT, RIGHT, drawn_acts, gantt, name_of, overview, thinned
 from coord.lab.report.model import RoundView, RunView, ShardView
 from coord.lab.report.palette import DARK, LIGHT, variables
 from coord.lab.report.reading import values
+from coord.lab.report.scatter import scatter, scatter_rows
 from coord.lab.report.svg import Axis, tag
 from coord.lab.report.tables import figures, gantt_id, matrix, verdict
 from coord.lab.report.timings import drawings, words
@@ -31,6 +33,7 @@ _POLICY = (
 _NO_LIMITS = Limits()
 _SECTIONS = (
     ("timings", "Timings"),
+    ("calibration", "Simulated against real"),
     ("matrix", "Fault by store"),
     ("failover", "Failover"),
     ("runs", "Leadership"),
@@ -40,16 +43,21 @@ _SECTIONS = (
 
 
 def page(
-    runs: Sequence[RunView], sweeps: Sequence[SweepView] = (), limits: Limits = _NO_LIMITS
+    runs: Sequence[RunView],
+    sweeps: Sequence[SweepView] = (),
+    limits: Limits = _NO_LIMITS,
+    calibrations: Sequence[CalibrationView] = (),
 ) -> str:
-    """The whole document, of at least one run or sweep."""
+    """The whole document, of at least one run, sweep or calibration."""
     broken = sum(not run.verdict.kept for run in runs)
-    parts = [_count(len(sweeps), "sweep")] if sweeps else []
+    named = (("sweep", sweeps), ("calibration", calibrations))
+    parts = [_count(len(found), name) for name, found in named if found]
     if runs:
         parts.append(f"{_count(len(runs), 'run')}, {broken or 'none'} of them with a broken rule")
     summary = "; ".join(parts)
     inside = {
         "timings": "".join(_sweep(index, one, limits) for index, one in enumerate(sweeps)),
+        "calibration": "".join(_calibration(*one) for one in enumerate(calibrations)),
         "reading": _own("reading.html"),
     }
     if runs:
@@ -77,6 +85,17 @@ def _sweep(index: int, sweep: SweepView, limits: Limits) -> str:
     told = "".join(tag("p", escape(line), class_="made") for line in words(sweep, limits))
     drawn = (_figure(svg, caption, "half") for caption, svg in drawings(index, sweep, limits))
     return told + "".join(drawn)
+
+
+def _calibration(index: int, one: CalibrationView) -> str:
+    name = f"calibration{index + 1}"
+    words = (f"Compared by coord {one.version}.", *one.left_out)
+    told = "".join(tag("p", escape(line), class_="made") for line in words)
+    return (
+        told
+        + _figure(scatter(name, one), "Medians, simulated against real")
+        + scatter_rows(name, one)
+    )
 
 
 def _own(name: str) -> str:

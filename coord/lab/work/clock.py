@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from coord.clock import SYSTEM_CLOCK, Clock
 from coord.errors import UsageError
@@ -34,6 +35,7 @@ _SETTING = struct.Struct("=ddd")
 _MOST = 1024
 _BYTES = _COUNT.size + _MOST * _SETTING.size
 _SOON_S = 0.01
+_ONE_CLOCK = "sqlite"
 
 
 class Setting(NamedTuple):
@@ -152,10 +154,17 @@ class Steering:
             time.sleep(left_s)
 
 
-def clock_of(member: str, *, environ: Mapping[str, str] | None = None) -> WrongClock | None:
-    """The clock that the lab may set wrong for this member; None outside of it."""
+def clock_of(
+    member: str, *, store: str, environ: Mapping[str, str] | None = None
+) -> WrongClock | None:
+    """The clock that the lab may set wrong for this member; None outside of it.
+
+    None on a file too: all processes of a machine read one clock, and SQLite counts on it. With
+    clocks of their own its members would watch each other instead, and notice silence later than
+    they do anywhere outside of the lab.
+    """
     folder = failpoints_folder(environ)
-    if folder is None:
+    if folder is None or urlsplit(store).scheme == _ONE_CLOCK:
         return None
     path = Failpoint.of(folder, member, CLOCK).path
     return None if path is None else WrongClock(path)

@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _lead(options: argparse.Namespace) -> None:
     """Its clock is one that may be set wrong; the log, which all share, goes by the real one."""
-    clock = clock_of(options.member)
+    clock = clock_of(options.member, store=options.store)
     events = EventLog.from_environment(options.member)
     os.environ.pop(EVENTS_VARIABLE, None)  # a second log, of the coordinator, would go by its clock
     told = default_hooks(options.member, urlsplit(options.store).path.strip("/"), events)
