@@ -34,8 +34,9 @@ from coord.testing.world_work import Behaviour, Work
 __all__ = [
     "FEED_S",
     "GROUP",
-    "WORK",
+    "USUAL",
     "Fitting",
+    "Pace",
     "SimHost",
     "SimLink",
     "SimWorld",
@@ -45,8 +46,27 @@ __all__ = [
 GROUP = "sim"
 FEED_S = 1.0
 """How often a unit of each shard falls due."""
-WORK = Behaviour(rest_s=1.0, work_s=0.1)
-"""An act a second, that takes as long between its check and its commit as one of the lab's."""
+_WORK = Behaviour(rest_s=1.0, work_s=0.1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How members work, how often a unit of each shard falls due, how long due work may rest.
+
+    Usual: an act a second, that takes as long between its check and its commit as one of the lab's.
+    """
+
+    work: Behaviour = _WORK
+    feed_s: float = FEED_S
+    tau_s: float = 2.5 * FEED_S
+
+    @property
+    def most_due(self) -> int:
+        """So many units may be due of one shard while somebody is at work: none has rested."""
+        return math.ceil(self.tau_s / self.feed_s) - 2
+
+
+USUAL = Pace()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,10 +215,11 @@ class SimWorld(World):
         role: Role,
         pauses: Stalls | None = None,
         fittings: Mapping[str, Fitting] | None = None,
-        work: Behaviour = WORK,
+        pace: Pace = USUAL,
     ) -> None:
         self.dice = dice
-        self.work = work
+        self.pace = pace
+        self.work = pace.work
         self.store_manner = manner
         self.role = role
         self.service = Service()
@@ -317,7 +338,7 @@ class SimWorld(World):
     # --- work --------------------------------------------------------------------------------
 
     def _feed(self, _: object) -> None:
-        self.at(self.clock.now_ns + int(FEED_S * NS), self._feed, None)
+        self.at(self.clock.now_ns + int(self.pace.feed_s * NS), self._feed, None)
         if not self.feeding:
             return
         self._units += 1
@@ -357,4 +378,5 @@ class SimWorld(World):
             return False
         led: dict[ClaimKey, str] = self.leaders()
         missing = self.role.shards * self.role.seats - len(led)
-        return missing <= 0 and not any(len(units) > 1 for units in self.due.values())
+        resting = any(len(units) > self.pace.most_due for units in self.due.values())
+        return missing <= 0 and not resting

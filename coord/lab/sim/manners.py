@@ -7,7 +7,7 @@ the code of its backend, or in what was measured before anything was simulated. 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coord.config import Timing
 from coord.lab.chaos.verdict import bound_of
@@ -49,6 +49,14 @@ class StoreManner:
     def one_clock(self) -> bool:
         """Whether all members read one clock, which then cannot be wrong for one of them."""
         return self.ends is Manner.PROVEN
+
+    @property
+    def of_one_server(self) -> StoreManner:
+        """The same without followers: only what one of them has not passed on can be forgotten.
+
+        backends/coord_zookeeper/trust.py: whoever is connected to the leader has a lag of 0.
+        """
+        return replace(self, lag_s=0.0)
 
     def bound_s(self, timing: Timing) -> float:
         """Within how long after the last healing a fleet on this store must have recovered."""

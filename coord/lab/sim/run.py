@@ -18,7 +18,7 @@ from coord.lab.chaos.verdict import Excused, Facts, judge
 from coord.lab.measure import Report, Setup, Violation, checked_report, to_json
 from coord.lab.sim.blows import Blow, blow_named, refuse_misfit, struck_by
 from coord.lab.sim.dice import Dice
-from coord.lab.sim.fleet import FEED_S, SimWorld
+from coord.lab.sim.fleet import USUAL, Pace, SimWorld
 from coord.lab.sim.hearing import broken_by, heard
 from coord.lab.sim.manners import MANNERS, StoreManner
 from coord.lab.sim.pauses import Stalls
@@ -26,11 +26,9 @@ from coord.lab.sim.rests import Rests
 from coord.lab.sim.tally import Tally
 from coord.lab.work.modes import MODES, mode_named
 
-__all__ = ["NO_FAULT", "TAU_S", "Outcome", "Setting", "Simulation", "simulate"]
+__all__ = ["NO_FAULT", "Outcome", "Setting", "Simulation", "simulate"]
 
 NO_FAULT = "none"
-TAU_S = 2.5 * FEED_S
-"""After how long without an act, though work is due, a leader counts as faux."""
 _HOUR_S = 3600.0
 _ROUNDS_AT_ONCE = 3
 _LOOK_S = 0.5
@@ -47,6 +45,7 @@ class Setting:
     `every_s`: from the beginning of one round to that of the next, at least. `plans`: what strikes
     in each round, when and for how long; without them `fault` strikes `target`, at once, for two
     ttls. `rounds`: as many, however many hours they take; 0: as many as begin within `hours`.
+    `pace`: how fast members work. `alone`: the store is a single server, and has no followers.
     """
 
     mode: str = "single"
@@ -64,6 +63,8 @@ class Setting:
     pauses: Stalls | None = None
     plans: tuple[FaultPlan, ...] = ()
     rounds: int = 0
+    pace: Pace = USUAL
+    alone: bool = False
 
     @property
     def role(self) -> Role:
@@ -83,7 +84,7 @@ class Setting:
             raise UsageError(
                 f"no store {self.store!r} is simulated", cure=f"Stores: {', '.join(MANNERS)}."
             )
-        return found
+        return found.of_one_server if self.alone else found
 
     @property
     def timing(self) -> Timing:
@@ -165,6 +166,7 @@ class Simulation:
             manner=self.manner,
             role=setting.role,
             pauses=setting.pauses,
+            pace=setting.pace,
         )
         self.rests = Rests(self.world)
         self._began_s = self.world.now_s
@@ -318,7 +320,7 @@ class Simulation:
             members=setting.members,
             seed=setting.seed,
             rounds=rounds,
-            tau_s=TAU_S,
+            tau_s=setting.pace.tau_s,
             bound_s=self.bound_s,
             breaks=broken_by(self.world),
         )

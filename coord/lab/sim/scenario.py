@@ -14,19 +14,24 @@ from coord.lab.chaos.preflight import Refusal, refusals, refuse
 from coord.lab.chaos.reading import usual_ttl_s
 from coord.lab.chaos.scenario import FaultPlan, Scenario
 from coord.lab.sim.blows import SIMULATED, blow_named, refuse_misfit
+from coord.lab.sim.fleet import Pace
 from coord.lab.sim.manners import MANNERS
 from coord.lab.sim.run import Setting
-from coord.lab.work.modes import mode_named
+from coord.lab.work.modes import ARCHIVE_S, FEED_S, REST_S, TAU_S, mode_named
+from coord.testing.world_work import Behaviour
 
 __all__ = ["setting_of"]
 
+_HOUSEKEEPING = Pace(work=Behaviour(rest_s=REST_S, work_s=ARCHIVE_S), feed_s=FEED_S, tau_s=TAU_S)
+"""As the lab's processes work: a wedge is found a second after it, and not after the next act."""
 _REAL = "or leave --simulate out"
 
 
 def setting_of(scenario: Scenario, name: str) -> Setting:
     """What to simulate. Raises ConfigError with all that cannot be; `name` is the scenario's file.
 
-    The lengths of a scenario stay: what strikes at 2 s for 5 s does so here. Rounds begin at
+    The lengths of a scenario stay: what strikes at 2 s for 5 s does so here, and members work as
+    fast as the lab's processes do. Rounds begin at
     another moment of the heartbeats' period each, drawn from the seed, as on real processes.
     """
     refuse(list(_refusals(scenario)), name)
@@ -44,6 +49,8 @@ def setting_of(scenario: Scenario, name: str) -> Setting:
         plans=scenario.faults,
         rounds=scenario.rounds,
         seed=scenario.seed,
+        pace=_HOUSEKEEPING,
+        alone=store.servers == 1,
     )
 
 

@@ -22,7 +22,7 @@ from coord.lab.measure import Violation, to_json
 from coord.lab.measure.events import End
 from coord.lab.sim.blows import Blow, blow_named, struck_by
 from coord.lab.sim.dice import Dice
-from coord.lab.sim.fleet import FEED_S, SimWorld
+from coord.lab.sim.fleet import FEED_S, Pace, SimWorld
 from coord.lab.sim.hearing import broken_by, heard
 from coord.lab.sim.rests import Rests
 from coord.lab.sim.script import Script, Strike
@@ -85,7 +85,9 @@ class Storm:
             manner=script.manner,
             role=script.role,
             fittings=script.fittings,
-            work=Behaviour(rest_s=script.rest_s, work_s=script.work_s, stop_s=script.stop_s),
+            pace=Pace(
+                work=Behaviour(rest_s=script.rest_s, work_s=script.work_s, stop_s=script.stop_s)
+            ),
         )
         self.rests = Rests(self.world)
         self._began_s = self.world.now_s

@@ -34,8 +34,19 @@ def _cell(metric: str, real_s: float | None, simulated_s: float | None) -> dict[
 
 
 def _calibration(cells: list[dict[str, Any]]) -> dict[str, Any]:
-    row = {"fault": "kill", "title": "t", "digest": "d", "state": "measured", "cause": ""}
-    unfit = {"fault": "partition", "state": "does not apply", "cause": "no network", "cells": []}
+    row: dict[str, Any] = {
+        "fault": "kill",
+        "title": "t",
+        "digest": "d",
+        "state": "measured",
+        "cause": "",
+    }
+    unfit: dict[str, Any] = {
+        "fault": "partition",
+        "state": "does not apply",
+        "cause": "no network",
+        "cells": [],
+    }
     pairs = [{**row, "store": "etcd", "cells": cells}, {**row, **unfit, "store": "sqlite"}]
     return calibration_json(pairs)
 
@@ -81,8 +92,7 @@ def test_the_bound_around_a_point_is_what_decides_whether_it_is_beyond() -> None
     for simulated_s, beyond in ((1.149, False), (1.151, True)):
         view = calibration_view(_calibration([_cell("gap_s", at_s, simulated_s)]), "c")
         assert ("beyond" in scatter("c", view).partition("</desc>")[2]) is beyond
-        assert view.bound_s(at_s) == 0.15
-    assert view.bound_s(10.0) == 1.0
+        assert (view.bound_s(at_s), view.bound_s(10.0)) == (0.15, 1.0)
 
 
 def test_each_point_leads_to_its_row_which_has_the_figures_and_the_reason() -> None:

@@ -143,3 +143,32 @@ def test_what_cannot_be_simulated_is_refused_with_line_cause_and_cure(
     assert result.stdout == ""
     for part in told:
         assert part in " ".join(result.stderr.split())
+
+
+def test_members_work_as_fast_as_the_labs_processes_so_a_wedge_is_found_after_its_timeout() -> None:
+    """1 s after its last progress (`PROGRESS_TIMEOUT_S`); it counts as faux after `TAU_S`, 0.4 s.
+
+    On real processes this was 0.6 s of faux in every round, and a failover of 1.05 to 1.1 s.
+    """
+    wedge = '\n[[fault]]\nkind = "wedge"\ntarget = "leader"\nfor = "4s"\n'
+    text = _written(wedge, rounds=20)
+    outcome = simulate(setting_of(parse(text, "wedge.toml"), "wedge.toml"))
+    faux, failover = outcome.tally.cells["faux_s"], outcome.tally.parts["total"]
+    assert outcome.kept
+    assert (faux.n, failover.n) == (20, 20)
+    assert 0.45 < (faux.quantile_s(0.0) or 0) <= faux.worst_s < 0.65
+    assert 0.95 < (failover.quantile_s(0.0) or 0) <= failover.worst_s < 1.25
+
+
+def test_members_of_a_single_server_are_on_no_follower_and_trust_their_proofs_in_full() -> None:
+    """A leader that is cut off goes on for a tick longer, and the store, which forgets nothing,
+    ends its session half a tick later in the mean: the gap is half a tick shorter.
+    """
+    cut = '\n[[fault]]\nkind = "partition"\ntarget = "leader"\nfor = "4s"\n'
+    gaps = []
+    for servers in (1, 3):
+        text = _written(cut, store=f'zookeeper"\nservers = {servers}  # "', rounds=100)
+        setting = setting_of(parse(text, "cut.toml"), "cut.toml")
+        assert setting.manner.lag_s == (0.0 if servers == 1 else 0.2)
+        gaps.append(simulate(setting).tally.cells["gap_s"].quantile_s(0.5) or 0.0)
+    assert gaps[1] - gaps[0] == pytest.approx(0.1, abs=0.06)
