@@ -10,6 +10,11 @@ later than asked for (plus the scheduling slack of the timing budget) adds only 
 the moment it was asked for. Every step of that thread counts, not only ticks: after a pause inside
 a store call its answer comes first, asks for a tick soon, and would hide the pause from it.
 
+What it lost is counted the other way round, for whoever judges others by it (`peers`): before a
+step that came late nothing is sure to have been attended, because the clock may have leapt right
+after the step before that (`test_of_a_step_that_came_late_all_the_time_before_it_counts_as_lost`).
+A leap is not seen if no step comes late by it: at most a heartbeat and the slack.
+
 Cost: O(log tenures) an event, nothing an idle tick; tenures are never scanned. A heap keeps one
 entry a moment, which is moved lazily: a debt whose entry comes up early is put back where it
 belongs. Debts that are entered for the same moment one after another share its entry, since one
@@ -29,12 +34,12 @@ _INF = float("inf")
 class AttendedClock:
     """Seconds during which this member's control thread was provably awake."""
 
-    __slots__ = ("_asked_s", "_first_s", "_last_s", "_slack_s", "now_s")
+    __slots__ = ("_asked_s", "_last_s", "_lost_s", "_slack_s", "now_s")
 
     def __init__(self, slack_s: float) -> None:
         self._slack_s = slack_s
-        self._first_s: float | None = None
         self._last_s: float | None = None
+        self._lost_s = 0.0
         self._asked_s = _INF
         self.now_s = 0.0
 
@@ -42,9 +47,9 @@ class AttendedClock:
         """Count the time since the last step, up to the moment this one was asked for."""
         last_s = self._last_s
         if last_s is None:
-            self._first_s = self._last_s = now
+            self._last_s = now
         elif now > last_s:
-            self.now_s = self.reading(now)
+            self.now_s, self._lost_s = self.reading(now), self.lost(now)
             self._last_s = now
 
     def ask(self, wake_s: float) -> None:
@@ -56,15 +61,21 @@ class AttendedClock:
         last_s = self._last_s
         if last_s is None or now <= last_s:
             return self.now_s
-        asked_s = self._asked_s
-        fair_s = (asked_s if asked_s > last_s else last_s) + self._slack_s
+        fair_s = self._fair_s(last_s)
         passed_s = (now if now < fair_s else fair_s) - last_s
         return self.now_s + passed_s
 
     def lost(self, now: float) -> float:
-        """How much of the time since the first step was not attended."""
-        first_s = now if self._first_s is None else self._first_s
-        return now - first_s - self.reading(now)
+        """How much of the time since the first step may not have been attended."""
+        last_s = self._last_s
+        if last_s is None or now <= self._fair_s(last_s):
+            return self._lost_s
+        return self._lost_s + now - last_s
+
+    def _fair_s(self, last_s: float) -> float:
+        """Until when the step after that of `last_s` is not late."""
+        asked_s = self._asked_s
+        return (asked_s if asked_s > last_s else last_s) + self._slack_s
 
 
 @dataclass(slots=True, eq=False)

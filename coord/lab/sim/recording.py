@@ -7,6 +7,7 @@ no conclusions: `coord.lab.measure` does, as from logs of real processes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from coord.lab.measure.events import (
     Act,
@@ -75,7 +76,8 @@ class Recorder:
             self.gone(who)
 
     def gone(self, who: Who) -> None:
-        """Nothing more will come of this process."""
+        """Nothing more will come of this process, not even a moment later."""
+        self._no_later(who)
         self._starts.pop(who, None)
         self._trusts.pop(who, None)
         for name in [name for name in self._leads if name[0] == who]:
@@ -83,6 +85,15 @@ class Recorder:
             last = self._last.get(lead.key)
             if last is not None and last[0] is lead:
                 self._last[lead.key] = lead, End(self._clock.now(), who, lead.key, lead.token, "")
+
+    def _no_later(self, who: Who) -> None:
+        now_s = self._clock.now()
+        for place in range(len(self._records) - 1, -1, -1):
+            record = self._records[place]
+            if record.t < now_s:
+                return
+            if record.who == who and record.t > now_s:
+                self._records[place] = replace(record, t=now_s)
 
     def trust(self, who: Who, until_s: float) -> None:
         """All tenures of this process may act until then."""

@@ -39,7 +39,9 @@ _START_S = 20.0
 _BEYOND_S = 5.0
 _LOOK_S = 0.5
 _LANE = 3
-"""How many requests a claim waits for that is given back: a view, an amendment, its release."""
+"""How many requests, one after the other, a claim waits for at a member that is far off: a view, an
+amendment and the release where it is given back, two views and the claim where it is taken. Of a
+member that is near they are within the rule's own margin."""
 _LONGEST_REST_S = 100.0
 """A rest that ends later is not waited for."""
 _AFTER_S = 0.001
@@ -76,9 +78,11 @@ class Storm:
     def __init__(self, script: Script) -> None:
         self.script = script.checked()
         self.dice = Dice(script.seed)
+        far_s = max((one.far_s for one in script.fittings.values()), default=0.0)
+        lane_s = _LANE * 2 * far_s
         # a generation that ends waits for the slowest code of all
-        self.bound_s = script.manner.bound_s(script.timing) + script.stop_s
-        self.tau_s = max(_TAU_S, script.progress_s + script.stop_s + _RETRY_S)
+        self.bound_s = script.manner.bound_s(script.timing) + script.stop_s + lane_s
+        self.tau_s = max(_TAU_S, script.progress_s + script.stop_s + _RETRY_S) + lane_s
         self.world = self.world_type(
             dice=self.dice,
             timing=script.timing,
@@ -198,21 +202,21 @@ class Storm:
             world.run(rest_s - world.now_s)
         role = self.script.role.name
         wedged = sum(one.fault == "wedge" for one in self.script.strikes if math.isinf(one.for_s))
-        far_s = max((one.far_s for one in self.script.fittings.values()), default=0.0)
-        undone_s = self.tau_s + _LANE * 2 * far_s
         for shard, units in world.due.items():
-            if len(units) > undone_s / FEED_S * max(1, wedged):  # each may have its turn
+            if len(units) > self.tau_s / FEED_S * max(1, wedged):  # each may have its turn
                 detail = f"{role}/{world.generation}/{shard} has {len(units)} units undone"
                 self._own.append(Violation("not-recovered", world.now_s, detail))
 
     # --- the verdict -------------------------------------------------------------------------
 
     def _judged(self) -> Played:
+        """Nothing falls due any more; what is left is done, where a claim rests after that."""
         world = self.world
         world.feeding = False
+        resting_s = max(0.0, self.rests.until_s() - world.now_s)
         world.until(
             lambda: world.whole and not any(world.due.values()),
-            within_s=_START_S + 3 * self.bound_s,
+            within_s=_START_S + 3 * self.bound_s + resting_s,
             step_s=_LOOK_S,
         )
         world.run(1.0)

@@ -51,16 +51,20 @@ def test_the_attended_clock_never_runs_backwards_nor_faster_than_time(
         assert clock.now_s - before <= asked_s + 0.5 + 1e-9
 
 
-def test_what_is_not_attended_is_lost() -> None:
+def test_of_a_step_that_came_late_all_the_time_before_it_counts_as_lost() -> None:
+    """The clock may have leapt right after the step before: two seconds of patience too many."""
     clock = AttendedClock(slack_s=0.5)
     assert clock.lost(90.0) == 0.0, "nothing is lost before the first step"
     clock.attend(100.0)
     clock.ask(102.0)
     assert clock.lost(102.5) == 0.0
-    assert clock.lost(160.0) == 57.5
+    assert clock.lost(160.0) == 60.0
     clock.attend(160.0)
     clock.ask(162.0)
-    assert clock.lost(161.0) == 57.5
+    assert clock.lost(161.0) == 60.0
+    clock.attend(162.0)
+    clock.ask(164.0)
+    assert clock.lost(170.0) == 68.0
 
 
 # --- the book of debts -----------------------------------------------------------------------
