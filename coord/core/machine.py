@@ -55,7 +55,7 @@ class Machine:
         self._group = GroupRules(m, self._session, self._claims)
         self.wake_s = -_INF
         self._quiet_until_s = -_INF
-        self._handlers: dict[type[e.Event], Callable[[Any], bool]] = {
+        self._handlers: dict[type[e.Event], Callable[[Any], bool | None]] = {
             e.Start: self._on_start,
             e.Tick: self._on_tick,
             e.Pulse: self._on_pulse,
@@ -69,7 +69,7 @@ class Machine:
             e.WorkRested: self._on_work_rested,
             e.ManyBegan: self._on_many_began,
             e.ManyRested: self._on_many_rested,
-            e.WorkProgressed: self._on_work_progressed,
+            e.WorkProgressed: self._work.progressed,
             e.WorkEnded: self._on_work_ended,
         }
         self._done: dict[type[c.StoreCommand], Callable[[Any, e.Done], None]] = {
@@ -246,10 +246,6 @@ class Machine:
 
     def _on_work_rested(self, event: e.WorkRested) -> bool:
         self._work.rested((event.number,), event.now, cycled=event.cycled)
-        return False
-
-    def _on_work_progressed(self, event: e.WorkProgressed) -> bool:
-        self._work.progressed(event)
         return False
 
     def _on_work_ended(self, event: e.WorkEnded) -> bool:

@@ -103,22 +103,17 @@ class Host:
 
     def start(self) -> None:
         """Begin."""
-        self._step(e.Start(self.clock.now()))
+        self.post(e.Start(self.clock.now()))
 
     def behaviour(self, key: ClaimKey) -> Behaviour:
         """How code of this claim behaves here now."""
-        if not self.behaviours:
-            return STEADY
-        return self.behaviours.get(key) or self.behaviours.get(key.role) or STEADY
+        known = self.behaviours
+        return (known.get(key) or known.get(key.role) or STEADY) if known else STEADY
 
     def stop(self, *, force: bool = False) -> None:
         """Ask the member to end, as a signal handler would."""
         self._stop_wanted = force
         self._nudge_control()
-
-    def post(self, event: e.Event) -> None:
-        """Step the machine with what user code did."""
-        self._step(event)
 
     def freeze(self) -> None:
         """Stop the process; requests on their way go on."""
@@ -160,7 +155,8 @@ class Host:
 
     # --- stepping ----------------------------------------------------------------------------
 
-    def _step(self, event: e.Event) -> None:
+    def post(self, event: e.Event) -> None:
+        """Step the machine with what happened to it, or with what user code did."""
         self.steps += 1
         if self.steps > self._steps_allowed:
             self._allow_steps()
@@ -223,12 +219,12 @@ class Host:
             control.busy = True  # the steps below plan nothing: this round is still going on
             if self._stop_wanted is not None:
                 force, self._stop_wanted = self._stop_wanted, None
-                self._step(e.StopAsked(self.clock.now(), force))
+                self.post(e.StopAsked(self.clock.now(), force))
             if self._woken:
                 self._woken = False
-                self._step(e.Wake(self.clock.now()))
+                self.post(e.Wake(self.clock.now()))
             now = self.clock.now()
-            self._step(e.Tick(now))
+            self.post(e.Tick(now))
             local = self._local
             if local:
                 self._local = deque()
@@ -282,14 +278,14 @@ class Host:
         if self.works.pop(work.given.number, None) is not None:
             self.world.note("end", self.name, work.given.key, kind)
             self.world.verdict.ended(work.given)
-            self._step(e.WorkEnded(self.clock.now(), work.given.number, kind))
+            self.post(e.WorkEnded(self.clock.now(), work.given.number, kind))
 
     # --- the heartbeat lane ------------------------------------------------------------------
 
     def _heartbeat_round(self) -> None:
         lane, now = self._heartbeat, self.clock.now()
         lane.busy = True
-        self._step(e.Pulse(now))
+        self.post(e.Pulse(now))
         if self._beats:
             self._send(lane, self._beats.popleft(), now)
             return
@@ -369,7 +365,7 @@ class Host:
             event = e.Failed(now, call.command, call.sent_at_s, outcome)
         else:
             event = e.Done(now, call.command, call.sent_at_s, outcome)
-        self._step(event)  # the lane is still busy: it goes on with its own next round
+        self.post(event)  # the lane is still busy: it goes on with its own next round
         self.answered(call, event)
         lane.busy = False
         pulse_s = self._keeper.pulse_s

@@ -109,7 +109,8 @@ class Work:
 
     def finish_round(self) -> None:
         """The round's work is done, or goes wrong, or never ends."""
-        behaviour = self._behaviour
+        host = self._host
+        behaviour = host.behaviour(self.given.key)
         conduct = behaviour.conduct if self.rounds >= behaviour.after else _STEADY
         self.rounds += 1
         if conduct is _WEDGED:
@@ -118,7 +119,6 @@ class Work:
         if conduct is _RAISES:
             self._end(EndingKind.RAISED)
             return
-        host = self._host
         now = host.clock.now()
         if self.may_act(now):
             host.act(self)
@@ -143,16 +143,17 @@ class Work:
         self._sleep(now)
 
     def _sleep(self, now: float) -> None:
-        until_s = min(self._resting_until_s, self.given.lease.stop_at_s)
-        self._later(max(0.0, until_s - now), self.look_up)
+        rest_s, lease_s = self._resting_until_s - now, self.given.lease.stop_at_s - now
+        left_s = rest_s if rest_s < lease_s else lease_s
+        self._later(left_s if left_s > 0.0 else 0.0, self.look_up)
 
     def look_up(self) -> None:
         """`wait()` looks at the clock: time is up, the deadline is near, or neither."""
         if self._resting_until_s == -_INF:
             return
-        now = self._host.clock.now()
-        if now >= self._resting_until_s or now >= self.given.lease.stop_at_s:
-            self._asked = self._asked or now >= self.given.lease.stop_at_s
+        now, stop_at_s = self._host.clock.now(), self.given.lease.stop_at_s
+        if now >= self._resting_until_s or now >= stop_at_s:
+            self._asked = self._asked or now >= stop_at_s
             self._leave_rest(now)
         else:
             self._sleep(now)
