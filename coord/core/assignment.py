@@ -29,9 +29,19 @@ from functools import lru_cache
 from itertools import islice
 
 from coord.core.quotas import Seat, fill, limit_of
-from coord.model import ClaimKey, LiveMember, RoleRecord, View
+from coord.model import Claim, ClaimKey, LiveMember, RoleRecord, View
 
-__all__ = ["Plan", "candidates", "holdings", "plan", "rank", "spread", "unable"]
+__all__ = [
+    "Plan",
+    "candidates",
+    "claims_with_endings",
+    "free_claims",
+    "holdings",
+    "plan",
+    "rank",
+    "spread",
+    "unable",
+]
 
 _MOST_MEMBERS = 4096
 
@@ -84,6 +94,27 @@ def holdings(view: View, role: str) -> dict[str, int]:
             count = sum(claim.key.role == role for claim in claims)
             if count:
                 found[session] = count
+    return found
+
+
+def free_claims(view: View, record: RoleRecord) -> list[tuple[ClaimKey, Claim | None]]:
+    """The keys of a role that nobody holds, in order, with what was last claimed under each."""
+    memo_key = ("free", record.name)
+    found: list[tuple[ClaimKey, Claim | None]] | None = view.memo.get(memo_key)
+    if found is None:
+        shown = [(key, view.claims.get(key)) for key in record.claim_keys()]
+        found = [(key, claim) for key, claim in shown if claim is None or claim.session is None]
+        view.memo[memo_key] = found
+    return found
+
+
+def claims_with_endings(view: View, role: str) -> list[tuple[ClaimKey, Claim]]:
+    """The claims of a role on which endings are noted, whoever holds them."""
+    memo_key = ("endings", role)
+    found: list[tuple[ClaimKey, Claim]] | None = view.memo.get(memo_key)
+    if found is None:
+        noted = [(key, claim) for key, claim in view.claims.items() if claim.note.endings]
+        found = view.memo[memo_key] = [(key, claim) for key, claim in noted if key.role == role]
     return found
 
 

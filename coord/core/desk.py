@@ -29,7 +29,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from coord.config import Role
-from coord.core.assignment import Plan, candidates, holdings, plan
+from coord.core.assignment import (
+    Plan,
+    candidates,
+    claims_with_endings,
+    free_claims,
+    holdings,
+    plan,
+)
 from coord.core.decision import SETTLE_PATIENCE, Absence, Ask, Decision, Free, Round, Standing
 from coord.core.tenures import Tenures
 from coord.model import ClaimKey, RoleRecord, View
@@ -108,12 +115,8 @@ class Desk:
         before = self._free
         after: dict[ClaimKey, Free] = {}
         poison_s: dict[ClaimKey, float] = {}
-        claims = view.claims
         untouched = Free(None, now)  # one for all keys that were never claimed: there may be many
-        for key in record.claim_keys():
-            claim = claims.get(key)
-            if claim is not None and claim.session is not None:
-                continue
+        for key, claim in free_claims(view, record):
             free = before.get(key)
             if free is None or free.claim != claim:
                 free = untouched if claim is None else Free(claim, now)
@@ -127,10 +130,8 @@ class Desk:
         """Since when each bar is known here. One that its own holder has just left is a new one."""
         before = self._bars
         after: dict[tuple[ClaimKey, str], _Bar] = {}
-        for key, claim in view.claims.items():
+        for key, claim in claims_with_endings(view, self.role.name):
             note = claim.note
-            if not note.endings or key.role != self.role.name:
-                continue
             for ending in note.endings:
                 known = before.get((key, ending.member))
                 left_now = claim.session is None and ending.member == note.member

@@ -113,9 +113,10 @@ class Verdict:
     def _changed(self) -> None:
         before, self._view = self._view, self._store.view(self._group)
         if before.claims is not self._view.claims:
-            for key, claim in self._view.claims.items():
-                if claim is not before.claims.get(key):
-                    self._judge_token(key, claim, before.claims.get(key))
+            known = before.claims.get
+            moved = [one for one in self._view.claims.items() if one[1] is not known(one[0])]
+            for key, claim in moved:
+                self._judge_token(key, claim, known(key))
         if before.members.keys() != self._view.members.keys():
             names = [member.record.name for member in self._view.members.values()]
             if len(names) != len(set(names)):

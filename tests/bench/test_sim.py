@@ -8,6 +8,7 @@ import pytest
 
 from coord.config import Role, Timing
 from coord.model import ClaimKey
+from coord.testing.memory import Manner
 from coord.testing.world import Behaviour, World
 from tests.bench.figures import Figures
 
@@ -20,6 +21,8 @@ links, the judge of every act, and the trace's hash."""
 TIMING = Timing.of(10.0, heartbeat_s=3.0)
 ROUNDS = 5
 SMALL_S = 3000.0
+SLOWEST = 8000
+"""Half of what an idle machine does of five hosts, in simulated seconds a second."""
 MEMBERS, SHARDS = 100, 10_000
 CRASHES_S = 600.0
 
@@ -31,7 +34,7 @@ def _cpu_s(world: World, seconds: float) -> float:
 
 
 def test_a_second_of_five_hosts(figures: Figures) -> None:
-    world = World(seed=1, timing=TIMING)
+    world = World(seed=1, timing=TIMING, manner=Manner.SERVER)
     for name in "abcde":
         world.add(name, Role("reaper"))
     world.run(60)
@@ -42,10 +45,12 @@ def test_a_second_of_five_hosts(figures: Figures) -> None:
         "µs",
         [one * 1e6 for one in rounds],
         limit=1e6 / 30_000,
-        remark=f"ttl 10 s, heartbeats every 3 s, an act a second: {1 / min(rounds):,.0f} simulated "
-        "seconds a second at best. The target, 30,000, is not judged by this test.",
+        remark="the store ends sessions itself, as etcd does; ttl 10 s, heartbeats every 3 s, an "
+        f"act a second: {1 / min(rounds):,.0f} simulated seconds a second at best. The target, "
+        f"30,000, is not reached; fewer than {SLOWEST:,} fail this test.",
     )
     assert world.verdict.acts >= 0.9 * ROUNDS * SMALL_S
+    assert min(rounds) <= 1 / SLOWEST
 
 
 def test_a_second_of_a_hundred_members_with_ten_thousand_shards(figures: Figures) -> None:
@@ -53,7 +58,8 @@ def test_a_second_of_a_hundred_members_with_ten_thousand_shards(figures: Figures
     calm: dict[str | ClaimKey, Behaviour] = {"r": Behaviour(rest_s=10.0)}
     for number in range(MEMBERS):
         world.add(f"m{number:03}", Role("r", shards=SHARDS), behaviours=calm)
-    assert world.until(lambda: not world.unheld(), within_s=120, step_s=5)
+    assert world.until(lambda: len(world.leaders()) == SHARDS, within_s=120, step_s=5)
+    world.run(60)
     began_s = time.thread_time()
     world.crash("m001")
     world.run(CRASHES_S)

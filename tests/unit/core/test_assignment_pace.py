@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coord.core.assignment import Plan, plan
-from coord.model import ClaimKey, Shape
+from coord.core.assignment import Plan, claims_with_endings, free_claims, plan
+from coord.model import ClaimKey, Ending, EndingKind, Note, Shape
 from tests.unit.core.dealing import Fleet, fleets
-from tests.unit.core.views import live, record_of, view_of
+from tests.unit.core.views import claim_of, live, record_of, view_of
 
 Step = tuple[ClaimKey, str | None]
 
@@ -101,6 +101,23 @@ def test_planning_again_on_the_same_view_costs_nothing_whatever_the_size() -> No
     for _ in range(1000):
         assert plan(newer, some.record) is first
     assert time.perf_counter() - began_s < 1.0, "a thousand look-ups"
+
+
+def test_what_is_free_and_what_has_endings_is_found_once_a_view() -> None:
+    """A world of a hundred members shows all of them one view: a crash would be scanned by each."""
+    shape = Shape(3, 1)
+    record = record_of(shape)
+    never, freed, led = record.claim_keys()
+    left = Note(member="b", endings=(Ending(member="b", kind=EndingKind.RAISED, bar_s=9.0),))
+    claims = [claim_of(freed, None, token=7, note=left), claim_of(led, "s-a", token=8)]
+    view = view_of([live("a", shape)], record, claims=claims)
+    free, noted = free_claims(view, record), claims_with_endings(view, record.name)
+    assert free == [(never, None), (freed, claims[0])]
+    assert noted == [(freed, claims[0])]
+    assert claims_with_endings(view, "another") == []
+    newer = view.with_members(dict(view.members))
+    assert free_claims(newer, record) is free
+    assert claims_with_endings(newer, record.name) is noted
 
 
 def test_another_bar_is_another_plan() -> None:
