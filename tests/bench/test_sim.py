@@ -17,7 +17,15 @@ pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
 SECTION = "Virtual time"
 TEXT = """\
 What one simulated second costs, in CPU time of one core: the production core, the reference store,
-links, the judge of every act, and the trace's hash."""
+links, the judge of every act, and the trace's hash.
+
+Of the second of five hosts, a third goes into the core, a fifth into the lanes and timers of the
+hosts, a fifth into the store, a sixth into the queue of events and the trace, and the rest into
+the work, its judge and the links. Within all of these, a fifth is the making of frozen values:
+events, proofs, members. There is no single large part left: such a second is 10.7 entries of the
+queue and 10 steps of the core, some 300 calls of Python functions. The target leaves 3 µs for an
+entry. Time in which nothing happens is not skipped, nor are heartbeats: it would not be the
+production core any more."""
 TIMING = Timing.of(10.0, heartbeat_s=3.0)
 ROUNDS = 5
 SMALL_S = 3000.0
