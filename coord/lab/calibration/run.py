@@ -93,13 +93,13 @@ def compared(pair: Pair, setting: Setting, verdict: Verdict, outcome: Outcome) -
         "real": {
             "rounds": real.rounds,
             "broken": _counted(one.rule for one in verdict.violations),
-            "false_failovers": real.false_failovers,
+            "figures": verdict.report["runs"][0],
             "versions": dict(facts.versions),
         },
         "simulated": {
             "rounds": outcome.tally.rounds,
             "broken": _counted(one.rule for one in outcome.violations),
-            "false_failovers": outcome.tally.false_failovers,
+            "figures": outcome.report["runs"][0],
             "trace_hash": outcome.trace_hash,
         },
         "cells": cells_of(real, outcome.tally),

@@ -12,7 +12,18 @@ from typing import Any, NamedTuple
 
 from coord.errors import ConfigError
 
-__all__ = ["CalibrationView", "Compared", "calibration_view"]
+__all__ = ["COUNTS", "CalibrationView", "Compared", "Counted", "calibration_view"]
+
+COUNTS = (
+    "stale acts tried a round",
+    "taken unfenced",
+    "false failovers",
+    "duplicates",
+    "missed",
+    "blast radius",
+    "requests a member and s",
+)
+"""What is counted and not timed."""
 
 
 class Compared(NamedTuple):
@@ -48,6 +59,15 @@ def _told(value_s: float | None) -> str:
     return "none" if value_s is None else f"{value_s:.3f} s"
 
 
+class Counted(NamedTuple):
+    """`COUNTS` of one pair, in both worlds."""
+
+    fault: str
+    store: str
+    real: tuple[float, ...]
+    simulated: tuple[float, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class CalibrationView:
     """One calibration. `left_out`: what was not measured, and why."""
@@ -56,6 +76,7 @@ class CalibrationView:
     share: float
     least_s: float
     rows: tuple[Compared, ...]
+    counts: tuple[Counted, ...]
     left_out: tuple[str, ...]
 
     def bound_s(self, real_s: float) -> float:
@@ -66,7 +87,7 @@ class CalibrationView:
 def calibration_view(calibration: Mapping[str, Any], file: str) -> CalibrationView:
     """From `coord.calibration/1`, as `coord.lab.calibration.saved` has read it.
 
-    Raises ConfigError for a calibration in which nothing is measured yet.
+    Raises ConfigError for a calibration in which nothing is measured yet, or figures are missing.
     """
     rows = tuple(_row(pair, cell) for pair in calibration["pairs"] for cell in pair["cells"])
     if not rows:
@@ -80,9 +101,31 @@ def calibration_view(calibration: Mapping[str, Any], file: str) -> CalibrationVi
         for pair in calibration["pairs"]
         if not pair["cells"]
     )
-    return CalibrationView(
-        calibration["coord"], float(bound["share"]), float(bound["least_s"]), rows, left_out
+    try:
+        counts = tuple(
+            Counted(pair["fault"], pair["store"], _counts(pair["real"]), _counts(pair["simulated"]))
+            for pair in calibration["pairs"]
+            if pair["cells"]
+        )
+    except (KeyError, TypeError, ZeroDivisionError) as error:
+        raise ConfigError(
+            f"{file} is damaged: of a pair there is no usable {error}",
+            cure="Bring it back from where it was copied, or calibrate again into another file.",
+        ) from error
+    share, least_s = float(bound["share"]), float(bound["least_s"])
+    return CalibrationView(calibration["coord"], share, least_s, rows, counts, left_out)
+
+
+def _counts(side: Mapping[str, Any]) -> tuple[float, ...]:
+    figures, rounds = side["figures"], side["rounds"]
+    stale = figures["stale_acts"]
+    summed = (
+        stale["attempted"],
+        stale["accepted_unfenced"],
+        *(figures[name] for name in ("false_failovers", "duplicates", "missed")),
     )
+    each = (one / rounds for one in summed)
+    return (*each, figures["blast_radius"], figures["store_requests_per_member_s"])
 
 
 def _row(pair: Mapping[str, Any], cell: Mapping[str, Any]) -> Compared:

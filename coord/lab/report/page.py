@@ -20,7 +20,7 @@ from coord.lab.report.gantt import LEFT, RIGHT, drawn_acts, gantt, name_of, over
 from coord.lab.report.model import RoundView, RunView, ShardView
 from coord.lab.report.palette import DARK, LIGHT, variables
 from coord.lab.report.reading import values
-from coord.lab.report.scatter import scatter, scatter_rows
+from coord.lab.report.scatter import counted_rows, scatter, scatter_rows
 from coord.lab.report.svg import Axis, tag
 from coord.lab.report.tables import figures, gantt_id, matrix, verdict
 from coord.lab.report.timings import drawings, words
@@ -90,12 +90,9 @@ def _sweep(index: int, sweep: SweepView, limits: Limits) -> str:
 def _calibration(index: int, one: CalibrationView) -> str:
     name = f"calibration{index + 1}"
     words = (f"Compared by coord {one.version}.", *one.left_out)
-    told = "".join(tag("p", escape(line), class_="made") for line in words)
-    return (
-        told
-        + _figure(scatter(name, one), "Medians, simulated against real")
-        + scatter_rows(name, one)
-    )
+    told = (tag("p", escape(line), class_="made") for line in words)
+    drawn = _figure(scatter(name, one), "Medians, simulated against real", "half")
+    return "".join([*told, drawn, scatter_rows(name, one), counted_rows(one)])
 
 
 def _own(name: str) -> str:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from coord.lab.report.compared import CalibrationView, Compared
+from coord.lab.report.compared import COUNTS, CalibrationView, Compared
 from coord.lab.report.palette import TOKENS
 from coord.lab.report.svg import frame, number, tag, text
 
-__all__ = ["scatter", "scatter_rows"]
+__all__ = ["counted_rows", "scatter", "scatter_rows"]
 
 _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 536.0, 56.0, 400.0, 16.0, 360.0
 _ROOT = 0.25
@@ -69,15 +69,29 @@ def scatter(name: str, view: CalibrationView) -> str:
 
 def scatter_rows(name: str, view: CalibrationView) -> str:
     """The table beneath: all figures, and the reasons."""
-    head = tag("tr", *(tag("th", words, scope="col") for words in _HEADS))
-    body = (_row(name, place, one) for place, one in enumerate(view.rows))
-    caption = tag(
-        "caption",
+    caption = (
         f"Medians of real and simulated rounds. Bound: {view.share:.0%} of the real one, or "
-        f"{view.least_s:g} s if that is more.",
+        f"{view.least_s:g} s if that is more."
     )
-    table = tag("table", caption, tag("thead", head), tag("tbody", *body), class_="figures")
-    return tag("div", table, class_="wide", tabindex="0", role="region", aria_label="Medians")
+    body = [_row(name, place, one) for place, one in enumerate(view.rows)]
+    return _table("Medians", caption, _HEADS, body)
+
+
+def counted_rows(view: CalibrationView) -> str:
+    """The table of what is counted and has no median."""
+    body = []
+    for one in view.counts:
+        cells = (f"{a:.2f} / {b:.2f}" for a, b in zip(one.real, one.simulated, strict=True))
+        words = (escape(one.store), *cells)
+        head = tag("th", escape(one.fault), scope="row")
+        body.append(tag("tr", head, *(tag("td", cell) for cell in words)))
+    return _table("Counts", "Counts, real / simulated.", ("fault", "store", *COUNTS), body)
+
+
+def _table(label: str, caption: str, heads: Sequence[str], body: Sequence[str]) -> str:
+    head = tag("thead", tag("tr", *(tag("th", words, scope="col") for words in heads)))
+    table = tag("table", tag("caption", caption), head, tag("tbody", *body), class_="figures")
+    return tag("div", table, class_="wide", tabindex="0", role="region", aria_label=label)
 
 
 def _drawn(one: Compared) -> bool:
@@ -157,11 +171,11 @@ def _row(name: str, place: int, one: Compared) -> str:
         str(one.rounds),
         _figure(one.simulated_s),
         tag("span", one.verdict, class_=look) if look else one.verdict,
-        escape(one.why),
     ]
     first = tag("th", escape(one.fault), scope="row")
     rest = (tag("td", cell) for cell in cells)
-    return tag("tr", first, *rest, id=f"{name}-row{place + 1}", tabindex="-1")
+    why = tag("td", escape(one.why), class_="why")
+    return tag("tr", first, *rest, why, id=f"{name}-row{place + 1}", tabindex="-1")
 
 
 def _figure(value_s: float | None) -> str:

@@ -34,6 +34,10 @@ _ROUNDS_AT_ONCE = 3
 _LOOK_S = 0.5
 _QUIET_S = 2.0
 _BEYOND_S = 2.0
+_CALM_S = 1.0
+"""How long a fleet that has recovered is looked at: whoever goes on with an act in which it was
+stopped or hung has done it by then, and what it did belongs to the round.
+"""
 _START_S = 20.0
 _STALLED = "a member stood still by itself then, as the file of pauses says"
 
@@ -217,6 +221,7 @@ class Simulation:
         world.until(self._all_there, within_s=_START_S, step_s=_LOOK_S)
         if not world.until(lambda: world.whole, within_s=self.bound_s, step_s=_LOOK_S):
             world.run(_BEYOND_S)
+        world.run(_CALM_S)
         if world.now_s < next_s:
             world.run(next_s - world.now_s)
         recorder.round(number, setting.mode, setting.fault, "end")

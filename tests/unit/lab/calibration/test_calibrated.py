@@ -54,6 +54,8 @@ def test_a_kept_run_is_replayed_in_the_simulator_and_compared(kept: Path, tmp_pa
     [row] = found["pairs"]
     assert (row["fault"], row["store"], row["state"]) == ("kill", "sqlite", "measured")
     assert (row["real"]["rounds"], row["simulated"]["rounds"]) == (1, 20)
+    for side in ("real", "simulated"):
+        assert row[side]["figures"]["fault"] == ("kill+pause" if side == "real" else "kill")
     gap = row["cells"][0]
     assert gap["real"]["p50"] > 2.0  # the script's peers see no death: they wait
     assert gap["simulated"]["p50"] < 0.1

@@ -13,7 +13,7 @@ from coord.cli import main
 from coord.errors import ConfigError
 from coord.lab.calibration.saved import calibration_json, write_calibration
 from coord.lab.report import calibration_view, page
-from coord.lab.report.scatter import scatter, scatter_rows
+from coord.lab.report.scatter import counted_rows, scatter, scatter_rows
 from tests.unit.lab.report.pages import outline, parsed
 
 
@@ -33,6 +33,13 @@ def _cell(metric: str, real_s: float | None, simulated_s: float | None) -> dict[
     }
 
 
+def _side(requests: float) -> dict[str, Any]:
+    counts = {"false_failovers": 0, "duplicates": 2, "missed": 0, "blast_radius": 1.0}
+    stale = {"attempted": 6, "accepted": 0, "accepted_unfenced": 3}
+    figures = {**counts, "stale_acts": stale, "store_requests_per_member_s": requests}
+    return {"rounds": 4, "figures": figures}
+
+
 def _calibration(cells: list[dict[str, Any]]) -> dict[str, Any]:
     row: dict[str, Any] = {
         "fault": "kill",
@@ -40,6 +47,8 @@ def _calibration(cells: list[dict[str, Any]]) -> dict[str, Any]:
         "digest": "d",
         "state": "measured",
         "cause": "",
+        "real": _side(2.5),
+        "simulated": _side(2.25),
     }
     unfit: dict[str, Any] = {
         "fault": "partition",
@@ -108,6 +117,17 @@ def test_each_point_leads_to_its_row_which_has_the_figures_and_the_reason() -> N
     assert "not compared" in rows["c-row4"]
     parsed(scatter("c", view))
     parsed(told)
+
+
+def test_what_is_counted_stands_beside_each_other_by_the_round() -> None:
+    told = counted_rows(calibration_view(_calibration(CELLS), "c.json"))
+    parsed(told)
+    for pair in ("1.50 / 1.50", "0.75 / 0.75", "0.50 / 0.50", "1.00 / 1.00", "2.50 / 2.25"):
+        assert f"<td>{pair}</td>" in told
+    damaged = _calibration(CELLS)
+    del damaged["pairs"][0]["real"]["figures"]["stale_acts"]
+    with pytest.raises(ConfigError, match="'stale_acts'"):
+        calibration_view(damaged, "c.json")
 
 
 def test_the_page_has_the_section_and_says_what_was_left_out(file: Path) -> None:

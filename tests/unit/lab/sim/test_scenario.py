@@ -157,6 +157,9 @@ def test_members_work_as_fast_as_the_labs_processes_so_a_wedge_is_found_after_it
     assert outcome.kept
     assert (faux.n, failover.n) == (20, 20)
     assert 0.45 < (faux.quantile_s(0.0) or 0) <= faux.worst_s < 0.65
+    assert outcome.tally.stale.accepted_unfenced == 20, (
+        "each goes on with its act once it is mended"
+    )
     assert 0.95 < (failover.quantile_s(0.0) or 0) <= failover.worst_s < 1.25
 
 
