@@ -19,13 +19,14 @@ from coord.cli.calibrate import calibrate
 from coord.cli.exits import ExitCode
 from coord.cli.options import Whole, duration_option
 from coord.cli.output import error_console, print_json, say, show
-from coord.cli.sim_script import play_script, play_swarm
+from coord.cli.sim_script import play_script, play_swarm, print_least
 from coord.cli.sweep import sweep
 from coord.errors import UsageError
 from coord.lab.chaos.faults import MEMBERS
 from coord.lab.measure.report import Figures, Run
 from coord.lab.pauses import read_pauses
 from coord.lab.sim.blows import SIMULATED
+from coord.lab.sim.finding import smallest_of
 from coord.lab.sim.manners import MANNERS
 from coord.lab.sim.pauses import Stalls
 from coord.lab.sim.run import NO_FAULT, Outcome, Setting, simulate
@@ -157,10 +158,14 @@ def sim(
 
 def tell_outcome(outcome: Outcome, *, as_json: bool) -> ExitCode:
     """Print what came of it, and the exit code that says whether all rules were kept."""
+    least = None if outcome.kept else smallest_of(outcome)
     if as_json:
-        print_json(sim_json(outcome))
+        script = {} if outcome.kept else {"script": least.to_json() if least else None}
+        print_json(sim_json(outcome) | script)
     else:
         _print(outcome)
+        if least is not None:
+            print_least(least)
     return ExitCode.OK if outcome.kept else ExitCode.NO
 
 

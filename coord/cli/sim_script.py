@@ -17,7 +17,7 @@ from coord.lab.sim.script import Script, read_script
 from coord.lab.sim.storm import Played, Storm
 from coord.lab.sim.swarm import swarm
 
-__all__ = ["play_script", "play_swarm"]
+__all__ = ["play_script", "play_swarm", "print_least"]
 
 _SHOWN = 5
 
@@ -45,7 +45,7 @@ def play_swarm(count: int, seed: int, *, as_json: bool) -> int:
         else:
             say(f"seed {number}, storm {number - seed + 1} of {count}")
             _print(played)
-            _print_least(least)
+            print_least(least)
         return ExitCode.NO
     if as_json:
         print_json({"seed": seed, "played": count, "kept": True, "violations": []})
@@ -84,7 +84,8 @@ def _print(played: Played) -> None:
         show(Text(f"  {violation}", style="red"))
 
 
-def _print_least(least: Script) -> None:
+def print_least(least: Script) -> None:
+    """The blows that are enough to break a rule, and their script on a line of its own."""
     say(f"these {len(least.strikes)} blows are enough:")
     for strike in least.strikes:
         say(f"  {strike}")

@@ -6,12 +6,18 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from coord.lab.measure import report_from_json
+from coord.lab.pauses import read_pauses
+from coord.lab.sim.finding import smallest_of
+from coord.lab.sim.pauses import Stalls
+from coord.lab.sim.run import Setting, simulate
 from tests.unit.cli.commands import run
+from tests.unit.lab.sim.plants import PLANTS
 
 _WORDS = ("sim", "--mode", "single", "--store", "etcd", "--ttl", "10", "--heartbeat", "3")
 _SHORT = ("--fault", "kill", "--hours", "0.05", "--seed", "7")
@@ -108,3 +114,39 @@ def test_the_trace_is_the_same_in_processes_that_hash_differently() -> None:
     ]
     assert told[0] == told[1]
     assert json.loads(told[0])["trace_hash"]
+
+
+def test_a_broken_rule_comes_with_the_blows_that_are_enough_and_they_break_it_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Planted: the guard of the resource takes any token."""
+    PLANTS["token not compared"](monkeypatch)
+    words = ("--fault", "pause", "--hours", "0.2", "--seed", "3")
+    told = run("sim", *words, "--json")
+    assert told.exit_code == 1, told.stderr
+    answer = json.loads(told.stdout)
+    assert not answer["kept"]
+    rules = {one["rule"] for one in answer["violations"]}
+    assert {one["fault"] for one in answer["script"]["strikes"]} == {"pause"}
+
+    people = run("sim", *words)
+    assert "blows are enough" in people.stdout
+    line = next(line for line in people.stdout.splitlines() if line.startswith("{"))
+    assert json.loads(line) == answer["script"]
+    file = tmp_path / "blows.json"
+    file.write_text(line)
+    again = json.loads(run("sim", "--script", str(file), "--json").stdout)
+    assert rules & {one["rule"] for one in again["violations"]}
+
+
+def test_pauses_of_a_file_cannot_be_told_as_blows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    PLANTS["token not compared"](monkeypatch)
+    outcome = simulate(Setting(fault="pause", hours=0.2, seed=3))
+    assert not outcome.kept
+    assert smallest_of(outcome) is not None
+    file = tmp_path / "pauses.json"
+    file.write_text('{"schema": "coord.pauses/1", "for_s": 300, "pauses_s": [20.0]}')
+    stalled = replace(outcome.setting, pauses=Stalls.of(read_pauses(file)))
+    assert smallest_of(replace(outcome, setting=stalled)) is None
