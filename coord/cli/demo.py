@@ -125,7 +125,7 @@ def demo(
             )
             report = perform(plan, display, signals.check)
             signals.check()
-            views = [] if out is None else [_view(plan, mode) for mode in plan.modes]
+            views = [] if out is None else [_view(plan, mode, events) for mode in plan.modes]
         except Interrupted as signalled:
             opened.close()
             error_console().print("interrupted: whatever was started has been stopped")
@@ -140,8 +140,11 @@ def demo(
         said.print(f"all rounds, drawn: {out}", markup=False, soft_wrap=True)
 
 
-def _view(plan: Plan, mode: Mode) -> RunView:
-    """One mode as the page shows it. The demo's bound is that within which it comes to rest."""
+def _view(plan: Plan, mode: Mode, kept: Path | None) -> RunView:
+    """One mode as the page shows it. The demo's bound is that within which it comes to rest.
+
+    `kept`: where the logs stay; None: they go with the demo, so the page names no directory.
+    """
     here, log = plan.ground, load(plan.events / mode.name)
     expiry = "visibility"
     if not mode.queue:
@@ -166,7 +169,7 @@ def _view(plan: Plan, mode: Mode) -> RunView:
         tau_s=TAU_S,
         bound_s=steady_bound_s(here.ttl_s),
     )
-    return viewed(plan.events / mode.name, facts, log)
+    return viewed(kept and kept / mode.name, facts, log)
 
 
 @contextmanager

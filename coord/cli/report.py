@@ -102,13 +102,10 @@ def _check_once(directories: tuple[Path, ...]) -> None:
 
 def check_place(out: Path) -> None:
     """Raise ConfigError unless the page may go there; before the work is done."""
+    begins = b""
     try:
-        with out.open("rb") as file:
+        with suppress(FileNotFoundError), out.open("rb") as file:
             begins = file.read(len(_BEGINS))
-    except FileNotFoundError:
-        if not out.parent.is_dir():
-            raise _unwritable(out, f"{out.parent} is no directory") from None
-        return
     except OSError as error:
         raise _unwritable(out, error.strerror or str(error)) from error
     if begins and begins.lower() != _BEGINS:
@@ -116,6 +113,13 @@ def check_place(out: Path) -> None:
             f"{out} is there and is no HTML page; it is not replaced",
             cure="Give --out another name, or remove the file.",
         )
+    if not out.parent.is_dir():
+        raise _unwritable(out, f"{out.parent} is no directory")
+    try:
+        with tempfile.TemporaryFile(dir=out.parent) as file:
+            file.write(_BEGINS)
+    except OSError as error:
+        raise _unwritable(out, f"{out.parent}: {error.strerror}") from error
 
 
 def write_page(out: Path, text: str) -> int:
@@ -158,7 +162,7 @@ def _tell(
                 **{name: [str(file) for file in files] for name, files in named.items()},
                 "runs": [
                     {
-                        "directory": str(run.directory),
+                        "directory": run.directory and str(run.directory),
                         "title": run.facts.title,
                         "kept": run.verdict.kept,
                         "damaged": list(run.verdict.damaged),

@@ -40,8 +40,11 @@ def gather(directory: Path) -> RunView:
     return viewed(directory, facts, log)
 
 
-def viewed(directory: Path, facts: Facts, log: Log) -> RunView:
-    """Judge and prepare a run. Raises UsageError if the log is not of that whole run."""
+def viewed(directory: Path | None, facts: Facts, log: Log) -> RunView:
+    """Judge and prepare a run. Raises UsageError if the log is not of that whole run.
+
+    `directory`: where it is kept; None: nowhere.
+    """
     verdict = judge(log, facts)
     line = timeline(without(log, frozenset(facts.unrecorded)))
     times = shard_times(line, tau_s=facts.tau_s)

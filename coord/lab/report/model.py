@@ -96,7 +96,8 @@ class RoundView:
 class RunView:
     """One saved run."""
 
-    directory: Path
+    directory: Path | None
+    """Where it is kept; None: nowhere."""
     verdict: Verdict
     rounds: tuple[RoundView, ...]
 

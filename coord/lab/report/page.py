@@ -145,7 +145,7 @@ def _run(index: int, run: RunView) -> str:
     told = (
         f"{facts.fault} on {facts.store}, mode {facts.mode}, {_count(facts.members, 'member')}, "
         f"{_count(facts.shards, 'shard')}, {_count(facts.seats, 'seat')}, ttl {facts.ttl_s:g} s, "
-        f"seed {facts.seed}. {run.directory}"
+        f"seed {facts.seed}. {run.directory or 'Its event logs were not kept.'}"
     )
     versions = ", ".join(f"{key} {version}" for key, version in facts.versions.items())
     rounds = "".join(_round(index, place, run, one) for place, one in enumerate(run.rounds))

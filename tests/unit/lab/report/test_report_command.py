@@ -10,6 +10,7 @@ import pytest
 
 from coord.cli import main
 from coord.cli.exits import ExitCode
+from coord.cli.report import check_place
 from tests.lab.chaos_runs import FACTS, healthy, saved
 
 
@@ -106,3 +107,22 @@ def test_what_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
     code, _, err = _report(capsys, tmp_path / "nothing", "--out", out)
     assert (code, out.exists()) == (ExitCode.CONFIG, False)
     assert "cannot be found" in err
+
+
+@pytest.mark.skipif(not Path("/proc/version").is_file(), reason="needs /proc of Linux")
+def test_a_directory_that_takes_no_files_is_refused_before_any_work(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, told, err = _report(capsys, "no-such-run", "--out", "/proc/lab.html")
+    assert (code, told) == (ExitCode.CONFIG, "")
+    said = " ".join(err.split())
+    assert "/proc/lab.html cannot be written: /proc: " in said
+    assert "directory that can be written" in said
+
+
+def test_the_probe_of_the_place_leaves_nothing_and_keeps_a_page(tmp_path: Path) -> None:
+    out = tmp_path / "lab.html"
+    out.write_text("<!doctype html>old")
+    check_place(out)
+    assert [one.name for one in tmp_path.iterdir()] == ["lab.html"]
+    assert out.read_text() == "<!doctype html>old"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from coord.lab.measure.intervals import Spans
-from coord.lab.report import RunView
+from coord.lab.report import RunView, page
 from coord.lab.report.gantt import thinned
 from tests.unit.lab.report.pages import Outline, made_up, outline, parsed
 
@@ -48,6 +49,16 @@ def test_the_page_asks_for_nothing_outside_of_it_and_forbids_it(
 def test_titles_of_runs_are_text_and_never_markup(made: tuple[list[RunView], str]) -> None:
     assert "<b>made-up</b>" not in made[1]
     assert "a &lt;b&gt;made-up&lt;/b&gt; run &amp; more" in made[1]
+
+
+def test_a_run_that_is_not_kept_names_no_directory(
+    made: tuple[list[RunView], str],
+) -> None:
+    runs, text = made
+    assert text.count(str(runs[0].directory)) == 1
+    unkept = page([replace(run, directory=None) for run in runs])
+    assert str(runs[0].directory) not in unkept
+    assert unkept.count("Its event logs were not kept.") == 2
 
 
 def test_every_figure_is_well_formed_and_says_what_it_shows(
