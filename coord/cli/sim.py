@@ -25,7 +25,7 @@ from coord.errors import UsageError
 from coord.lab.chaos.faults import MEMBERS
 from coord.lab.measure.report import Figures, Run
 from coord.lab.pauses import read_pauses
-from coord.lab.sim.blows import SIMULATED
+from coord.lab.sim.blows import SIMULATED, ZONE
 from coord.lab.sim.finding import smallest_of
 from coord.lab.sim.manners import MANNERS
 from coord.lab.sim.pauses import Stalls
@@ -36,6 +36,7 @@ __all__ = ["sim", "sim_json", "simulating", "tell_outcome"]
 
 _MOST_MEMBERS = 1000
 _MOST_HOURS = 100_000.0
+_TARGETS = (*MEMBERS, ZONE)
 _SHOWN = 20
 _SHORT_S = 600.0
 _MODES = ", ".join(f"`{mode.name}`" for mode in MODES if not mode.queue)
@@ -88,7 +89,21 @@ _OTHERS: Mapping[str, click.Command] = {"sweep": sweep, "calibrate": calibrate}
     default="leader",
     show_default=True,
     metavar="WHOM",
-    help=", ".join(f"`{name}`" for name in MEMBERS) + ".",
+    help=", ".join(f"`{name}`" for name in _TARGETS) + ".",
+)
+@click.option(
+    "--beta",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="The share of strikes that have one cause in common: they strike all, or a whole zone.",
+)
+@click.option(
+    "--zones",
+    type=Whole(0, _MOST_MEMBERS),
+    default=0,
+    show_default=True,
+    help="Over so many zones the members are spread.",
 )
 @click.option(
     "--hours",
@@ -147,8 +162,8 @@ def sim(
     if storms is not None:
         _alone(ctx, "swarm", "seed", "as_json")
         return play_swarm(storms, told["seed"], as_json=as_json)
-    if target not in MEMBERS:
-        raise UsageError(f"there is no target {target!r}", cure=f"Targets: {', '.join(MEMBERS)}.")
+    if target not in _TARGETS:
+        raise UsageError(f"there is no target {target!r}", cure=f"Targets: {', '.join(_TARGETS)}.")
     stalls = None if pauses is None else Stalls.of(read_pauses(pauses))
     setting = Setting(target=target, pauses=stalls, **told)
     with simulating() as progress:
@@ -203,6 +218,8 @@ def sim_json(outcome: Outcome) -> dict[str, object]:
             "every_s": setting.every_s,
             "fault": setting.fault,
             "target": setting.target,
+            "beta": setting.beta,
+            "zones": setting.zones,
             "bound_s": outcome.bound_s,
         },
         "kept": outcome.kept,

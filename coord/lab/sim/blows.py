@@ -21,8 +21,12 @@ from coord.testing.group_state import Manner
 from coord.testing.world_clock import NS
 from coord.testing.world_work import Conduct
 
-__all__ = ["SIMULATED", "Blow", "blow_named", "refuse_misfit", "struck_by"]
+__all__ = ["ALL", "SIMULATED", "ZONE", "Blow", "blow_named", "refuse_misfit", "struck_by"]
 
+ALL = "all"
+"""Whom: all members that run."""
+ZONE = "zone"
+"""Whom: all members of a leader's zone."""
 _SLOWER_S = CATALOGUE["slow"].options[0].default
 _LOST = CATALOGUE["loss"].options[0].default
 _LATENCY = 0.5
@@ -112,9 +116,9 @@ def struck_by(blow: Blow, world: SimWorld, selector: str, dice: Random) -> list[
     counts = {name: sum(one == name for one in led) for name in running}
     leaders = [name for name in running if counts[name]]
     selector = blow.whom or selector
-    if selector == "all":
+    if selector == ALL:
         return running
-    if selector == "zone":
+    if selector == ZONE:
         struck = world.fitting(dice.choice(leaders or running)).zone
         return [one for one in running if world.fitting(one).zone == struck]
     if selector == "one":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from coord.lab.sim.blows import ALL, ZONE
 from coord.lab.sim.dice import Dice
 from coord.lab.sim.run import Outcome, Setting
 from coord.lab.sim.script import Script, Strike
@@ -56,6 +57,7 @@ def _told(setting: Setting, lot: int) -> Script:
     """A few rounds of a setting as a script, with moments of their own."""
     timing, bound_s = setting.timing, setting.manner.bound_s(setting.timing)
     dice = Dice(setting.seed).stream(f"script {lot}")
+    whom = ZONE if setting.zones else ALL
     strikes: list[Strike] = []
     began_s = 0.0
     for _ in range(_ROUNDS):
@@ -65,7 +67,7 @@ def _told(setting: Setting, lot: int) -> Script:
                 Strike(
                     at_s=round(began_s + plan.at_s, 3),
                     fault=plan.kind,
-                    whom=plan.target,
+                    whom=whom if dice.random() < setting.beta else plan.target,
                     for_s=plan.for_s,
                     lot=len(strikes),
                 )
@@ -84,5 +86,6 @@ def _told(setting: Setting, lot: int) -> Script:
         rest_s=setting.pace.work.rest_s,
         shards=setting.shards,
         seats=setting.seats,
+        fittings=setting.fittings,
         strikes=tuple(strikes),
     )

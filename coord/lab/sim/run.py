@@ -16,9 +16,9 @@ from coord.errors import UsageError
 from coord.lab.chaos.scenario import FaultPlan
 from coord.lab.chaos.verdict import Excused, Facts, judge
 from coord.lab.measure import Report, Setup, Violation, checked_report, to_json
-from coord.lab.sim.blows import Blow, blow_named, refuse_misfit, struck_by
+from coord.lab.sim.blows import ALL, ZONE, Blow, blow_named, refuse_misfit, struck_by
 from coord.lab.sim.dice import Dice
-from coord.lab.sim.fleet import USUAL, Pace, SimWorld
+from coord.lab.sim.fleet import USUAL, Fitting, Pace, SimWorld
 from coord.lab.sim.hearing import broken_by, heard
 from coord.lab.sim.manners import MANNERS, StoreManner
 from coord.lab.sim.pauses import Stalls
@@ -49,6 +49,8 @@ class Setting:
     `every_s`: from the beginning of one round to that of the next, at least. `plans`: what strikes
     in each round, when and for how long; without them `fault` strikes `target`, at once, for two
     ttls. `rounds`: as many, however many hours they take; 0: as many as begin within `hours`.
+    `beta`: the share of strikes that have one cause in common, and so strike all at once; with
+    `zones`, over which the members are spread in turn, all of a leader's zone.
     `pace`: how fast members work. `alone`: the store is a single server, and has no followers.
     """
 
@@ -67,6 +69,8 @@ class Setting:
     pauses: Stalls | None = None
     plans: tuple[FaultPlan, ...] = ()
     rounds: int = 0
+    beta: float = 0.0
+    zones: int = 0
     pace: Pace = USUAL
     alone: bool = False
 
@@ -79,6 +83,25 @@ class Setting:
                 f"there is no mode {self.mode!r} to simulate", cure=f"Modes: {', '.join(names)}."
             )
         return mode_named(self.mode, shards=self.shards, seats=self.seats).role
+
+    @property
+    def fittings(self) -> dict[str, Fitting]:
+        """The zone of each member; empty without zones. Raises UsageError for what cannot be."""
+        if not 0 <= self.beta <= 1:
+            raise UsageError(
+                f"beta is {self.beta:g}", cure="It must be from 0 to 1; 0.01 to 0.1 is usual."
+            )
+        if not 0 <= self.zones <= self.members:
+            raise UsageError(
+                f"{self.members} members cannot be in {self.zones} zones",
+                cure="Give at most as many zones as members; 0 for none.",
+            )
+        if self.target == ZONE and not self.zones:
+            raise UsageError("nobody is in a zone", cure="Say how many there are: --zones 3.")
+        if not self.zones:
+            return {}
+        numbers = range(1, self.members + 1)
+        return {f"m{n}": Fitting(zone=f"z{(n - 1) % self.zones + 1}") for n in numbers}
 
     @property
     def manner(self) -> StoreManner:
@@ -170,6 +193,7 @@ class Simulation:
             manner=self.manner,
             role=setting.role,
             pauses=setting.pauses,
+            fittings=setting.fittings,
             pace=setting.pace,
         )
         self.rests = Rests(self.world)
@@ -257,9 +281,18 @@ class Simulation:
     def _begin(self, place: int, number: int) -> list[Callable[[], None]]:
         """One of them strikes; what heals it."""
         blow, plan = self.strikes[place]
-        names = struck_by(blow, self.world, plan.target, self.dice.stream("targets"))
+        whom = self._shared_by() if self._is_shared() else plan.target
+        names = struck_by(blow, self.world, whom, self.dice.stream("targets"))
         mark = f"{plan.kind}-{number}" + (f"-{place + 1}" if place else "")
         return blow.begin(self.world, names, mark)
+
+    def _is_shared(self) -> bool:
+        """Whether this strike has a cause that others share: the beta of correlated faults."""
+        beta = self.setting.beta
+        return beta > 0 and self.dice.stream("shared causes").random() < beta
+
+    def _shared_by(self) -> str:
+        return ZONE if self.setting.zones else ALL
 
     # --- judging -----------------------------------------------------------------------------
 

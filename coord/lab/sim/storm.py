@@ -20,7 +20,7 @@ from coord.lab.chaos.faults import MEMBERS
 from coord.lab.chaos.verdict import Excused, Facts, judge
 from coord.lab.measure import Violation, to_json
 from coord.lab.measure.events import End
-from coord.lab.sim.blows import Blow, blow_named, struck_by
+from coord.lab.sim.blows import ZONE, Blow, blow_named, struck_by
 from coord.lab.sim.dice import Dice
 from coord.lab.sim.fleet import FEED_S, Pace, SimWorld
 from coord.lab.sim.hearing import broken_by, heard
@@ -28,10 +28,8 @@ from coord.lab.sim.rests import Rests
 from coord.lab.sim.script import Script, Strike
 from coord.testing.world_work import Behaviour
 
-__all__ = ["ZONE", "Played", "Storm"]
+__all__ = ["Played", "Storm"]
 
-ZONE = "zone"
-"""Whom: all members of a leader's zone."""
 _TAU_S = 2.5 * FEED_S
 _RETRY_S = 1.5
 """How much longer than to stop one code, and to see the next wedge, it takes until work is done."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from coord.config import Timing
-from coord.lab.sim.blows import SIMULATED, Blow
+from coord.lab.sim.blows import ALL, SIMULATED, ZONE, Blow
 from coord.lab.sim.dice import Dice
 from coord.lab.sim.fleet import Fitting
 from coord.lab.sim.manners import MANNERS, StoreManner
@@ -119,7 +119,7 @@ class _Draw:
         fitting.remove("raise")  # most of what it strikes is poisoned, and rests for minutes
         on = self.faults or [name for name in fitting if made.random() < _SOME]
         beta = made.choice(_BETAS)
-        targets = (*_TARGETS, "zone") if zones else _TARGETS
+        targets = (*_TARGETS, ZONE) if zones else _TARGETS
         found: list[Strike] = []
         at_s = calm_s = 0.0
         for lot in range(made.randint(3, 8)):
@@ -128,7 +128,7 @@ class _Draw:
             strike = Strike(
                 at_s=round(at_s, 3),
                 fault=made.choice(on or fitting),
-                whom="all" if made.random() < beta else made.choice(targets),
+                whom=ALL if made.random() < beta else made.choice(targets),
                 for_s=round(for_s, 3),
                 lot=lot,
             )

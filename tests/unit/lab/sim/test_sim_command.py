@@ -36,6 +36,22 @@ def test_json_is_a_report_with_a_trace_hash_and_comes_again() -> None:
     assert report_from_json(first.stdout)["runs"][0]["fault"] == "kill"
 
 
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        (("--beta", "1.5"), "beta is 1.5"),
+        (("--zones", "4"), "3 members cannot be in 4 zones"),
+        (("--target", "zone"), "nobody is in a zone"),
+    ],
+)
+def test_zones_and_shares_that_cannot_be_are_refused(words: tuple[str, ...], cause: str) -> None:
+    result = run("sim", *words, "--json")
+    assert result.exit_code == 5
+    told = json.loads(result.stderr)
+    assert cause in told["cause"]
+    assert told["cure"]
+
+
 def test_people_are_told_the_figures_and_the_verdict() -> None:
     text = run(*_WORDS, *_SHORT).stdout
     for word in ("gap:", "split:", "failover:", "all rules kept", "trace "):
