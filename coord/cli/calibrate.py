@@ -115,11 +115,12 @@ def calibrate(
 def _calibrated(
     pairs: tuple[Pair, ...], out: Path, events: Path | None, signals: Signals
 ) -> dict[str, Any]:
-    screen, begun = error_console(), count(1)
+    screen, names = error_console(), [pair.name for pair in pairs]
 
     def look(name: str) -> None:
         signals.check()
-        screen.print(f"{next(begun)} of {len(pairs)}: {name}", soft_wrap=True, highlight=False)
+        place = f"{names.index(name) + 1} of {len(names)}"
+        screen.print(f"{place}: {name}", soft_wrap=True, highlight=False)
 
     def perform(scenario: Scenario) -> Verdict:
         with _kept(events, scenario) as directory:
