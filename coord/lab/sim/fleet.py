@@ -197,7 +197,7 @@ class SimHost(Host):
 
     def work_over(self, work: Work, kind: object) -> None:
         """The code has stopped."""
-        self.records.end(self.who, work.given.key, work.given.token, "ended")
+        self.records.stopped(self.who, work.given.key, work.given.token)
         super().work_over(work, kind)
 
 

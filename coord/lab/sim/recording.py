@@ -31,6 +31,9 @@ from coord.testing.world_clock import TrueClock
 
 __all__ = ["DRIVER", "Recorder"]
 
+_Name = tuple[Who, ClaimKey, int]
+"""A tenure: of which process, of which claim, under which token."""
+
 _AFTER_S = 1e-6
 """In a process what follows is a moment later; here it would be the same one."""
 
@@ -47,8 +50,11 @@ class Recorder:
         self._roles: list[RoleMark] = []
         self._starts: dict[Who, MemberMark] = {}
         self._trusts: dict[Who, Trust] = {}
-        self._leads: dict[tuple[Who, ClaimKey, int], Lead] = {}
-        self._last: dict[ClaimKey, tuple[Lead, End | None]] = {}
+        self._leads: dict[_Name, Lead] = {}
+        self._ended: dict[_Name, tuple[Lead, End]] = {}
+        self._running: set[_Name] = set()
+        """Tenures whose code has not stopped: an act may still come of them."""
+        self._last: dict[ClaimKey, _Name] = {}
         self._taken: dict[tuple[str, ClaimKey], Act] = {}
 
     def log(self) -> Log:
@@ -56,12 +62,18 @@ class Recorder:
         return Log.of(self._records)
 
     def cut(self) -> None:
-        """Forget all but what still holds: roles, members, open tenures, newest tokens."""
+        """Forget all but what still holds: roles, members, open tenures, newest tokens.
+
+        And the tenures that are over of which an act is kept, or may still come.
+        """
+        acts = self._taken.values()
+        named = {*self._last.values(), *((act.who, act.key, act.token) for act in acts)}
+        named |= self._running
+        self._ended = {name: pair for name, pair in self._ended.items() if name in named}
         kept: list[Record] = [*self._roles, *self._starts.values(), *self._leads.values()]
-        for lead, end in self._last.values():
-            if end is not None:
-                kept += [lead, end]
-        kept += [*self._trusts.values(), *self._taken.values()]
+        for pair in self._ended.values():
+            kept += pair
+        kept += [*self._trusts.values(), *acts]
         self._records = kept
 
     # --- what members tell -------------------------------------------------------------------
@@ -82,9 +94,8 @@ class Recorder:
         self._trusts.pop(who, None)
         for name in [name for name in self._leads if name[0] == who]:
             lead = self._leads.pop(name)
-            last = self._last.get(lead.key)
-            if last is not None and last[0] is lead:
-                self._last[lead.key] = lead, End(self._clock.now(), who, lead.key, lead.token, "")
+            self._ended[name] = lead, End(self._clock.now(), who, lead.key, lead.token, "")
+        self._running = {name for name in self._running if name[0] != who}
 
     def _no_later(self, who: Who) -> None:
         now_s = self._clock.now()
@@ -104,10 +115,11 @@ class Recorder:
     def lead(self, who: Who, key: ClaimKey, token: int, until_s: float, asked_s: float) -> None:
         """A tenure began."""
         record = Lead(self._clock.now(), who, key, token, until_s, asked_s)
-        self._leads[who, key, token] = record
-        last = self._last.get(key)
-        if last is None or last[0].token < token:
-            self._last[key] = record, None
+        name = who, key, token
+        self._leads[name] = record
+        self._running.add(name)
+        if key not in self._last or self._last[key][2] < token:
+            self._last[key] = name
         self._records.append(record)
 
     def end(self, who: Who, key: ClaimKey, token: int, why: str) -> None:
@@ -116,9 +128,13 @@ class Recorder:
         if lead is None:
             return
         record = End(self._clock.now() + _AFTER_S, who, key, token, why)
-        if self._last[key][0] is lead:
-            self._last[key] = lead, record
+        self._ended[who, key, token] = lead, record
         self._records.append(record)
+
+    def stopped(self, who: Who, key: ClaimKey, token: int) -> None:
+        """The code of a tenure has stopped: it is over now, if it was not before."""
+        self.end(who, key, token, "ended")
+        self._running.discard((who, key, token))
 
     def rpc(self, who: Who, op: str, start_s: float, *, ok: bool) -> None:
         """A call to the store came back."""

@@ -39,6 +39,8 @@ _CALM_S = 1.0
 stopped or hung has done it by then, and what it did belongs to the round.
 """
 _START_S = 20.0
+_STALLS = 5
+"""How many of the longest pauses of the user's own machines what is due may wait for."""
 _STALLED = "a member stood still by itself then, as the file of pauses says"
 
 
@@ -300,8 +302,10 @@ class Simulation:
         """Let what is due be done, judge what was recorded, and forget it."""
         world = self.world
         world.feeding = False
+        pauses = self.setting.pauses  # whoever does it may stand still himself, time and again
+        stalls_s = _STALLS * max(pauses.lengths_s) if pauses is not None else 0.0
         drained = world.until(
-            lambda: not any(world.due.values()), within_s=self.bound_s, step_s=_LOOK_S
+            lambda: not any(world.due.values()), within_s=self.bound_s + stalls_s, step_s=_LOOK_S
         )
         world.run(1.0)
         log = world.recorder.log()

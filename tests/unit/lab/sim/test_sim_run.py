@@ -9,6 +9,7 @@ from coord.lab.measure.effects import Register
 from coord.lab.sim.blows import SIMULATED
 from coord.lab.sim.fleet import SimHost, SimWorld
 from coord.lab.sim.manners import MANNERS
+from coord.lab.sim.pauses import Stalls
 from coord.lab.sim.run import Setting, Simulation, simulate
 from coord.lab.sim.store import StoreState
 from coord.model import ClaimKey
@@ -140,3 +141,23 @@ def test_what_cannot_be_simulated_is_refused_with_what_can(wrong: Setting, told:
 def test_timings_that_do_not_add_up_are_refused() -> None:
     with pytest.raises(ConfigError):
         simulate(Setting(ttl_s=10.0, heartbeat_s=9.0, hours=0.01))
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_long_pauses_in_a_row_break_no_rule_of_co_leaders(members: int) -> None:
+    """An act is kept beyond the judging of its round: so is the tenure that it was done under.
+
+    And what fell due while the only member stood still is waited for.
+    """
+    setting = Setting(
+        mode="co-leaders",
+        store="memory",
+        members=members,
+        seats=members,
+        fault="none",
+        hours=10.0,
+        every_s=300.0,
+        seed=2,
+        pauses=Stalls(rate=1 / 40, lengths_s=(16.0, 24.0)),
+    )
+    assert [str(violation) for violation in simulate(setting).violations] == []
